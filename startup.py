@@ -1,0 +1,75 @@
+"""What must happen before TensorFlow is first imported: a quiet start.
+
+TensorFlow writes lines such as `port.cc:153] oneDNN custom operations are on` straight to file
+descriptor 2 while it loads, before any of its own log settings apply. `hush_tensorflow` keeps those
+lines away, and only those: whatever else is written meanwhile is passed on.
+"""
+
+import contextlib
+import importlib.abc
+import importlib.util
+import logging
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+_CHATTER = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog\(\)"
+    rb"|[IW]\d{4} [\d:.]+ +\d+ \w+\.cc:\d+\]"
+    rb"|To enable the following instructions:"
+)
+
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Hold back what is written to file descriptor 2, then pass on all but the start-up lines."""
+    sys.stderr.flush()
+    try:
+        original = os.dup(2)
+    except OSError:  # no standard error at all, as under pythonw
+        yield
+        return
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(original, 2)
+            held_back.seek(0)
+            kept = [line for line in held_back if not _CHATTER.match(line)]
+            os.write(original, b"".join(kept))
+            os.close(original)
+
+
+class _QuietImport(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Runs the import of TensorFlow that it intercepts inside `_without_chatter`."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
+        if fullname != "tensorflow":
+            return None
+        sys.meta_path.remove(self)  # once is enough, and find_spec below must not come back here
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None:
+            self._loader, spec.loader = spec.loader, self
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__.loader = module.__loader__ = self._loader
+        with _without_chatter():
+            self._loader.exec_module(module)
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def hush_tensorflow() -> None:
+    """Make the first `import tensorflow`, whoever does it, silent about itself."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "tensorflow" not in sys.modules:
+        sys.meta_path.insert(0, _QuietImport())
