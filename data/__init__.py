@@ -1,0 +1,1 @@
+"""The data layer: sources, cleaning, tokenizers, datasets, batches; one file for each stage."""

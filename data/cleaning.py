@@ -1,0 +1,129 @@
+"""Cleaning steps, each with a name, in any order: the article's "text cleaning" (section 2.2.1).
+
+A step is a function from an iterable of lines to an iterable of lines (without their line ends), so
+that steps compose and a text of any size streams through. `STEPS` names them; a dataset, or
+`--data.cleaning` on the command line, lists the ones it wants.
+
+    >>> "".join(clean(["<p>caf\\u0065\\u0301 &amp; bar</p>\\n"], ["html", "nfc"]))
+    'café & bar\\n'
+"""
+
+import hashlib
+import html as html_entities
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import ftfy
+
+from ..errors import InputError, did_you_mean
+
+Lines = Iterable[str]
+
+_TAG = re.compile(r"<(?:!--.*?--|/?[A-Za-z][^<>]*|![A-Za-z][^<>]*)>")
+# Unicode category Cc without tab, plus the invisible format characters that text picks up on the
+# web: zero-width space, word joiner, byte order mark, bidirectional marks. The zero-width joiner
+# stays: it is part of emoji and of several scripts.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff]")
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_PHONE = re.compile(
+    r"(?<![\w.])(?:\+\d{1,3}[ .-]?)?"
+    r"(?:\(\d{2,5}\)[ .-]?\d{2,4}(?:[ .-]\d{2,4}){1,4}|\d{2,4}(?:[ .-]\d{2,4}){2,4})(?!\w)"
+)
+
+
+def html(lines: Lines) -> Iterator[str]:
+    """Remove HTML tags that begin and end on one line, then turn entities into characters."""
+    for line in lines:
+        yield html_entities.unescape(_TAG.sub("", line))
+
+
+def control(lines: Lines) -> Iterator[str]:
+    """Remove control characters, except the tab, and invisible format characters."""
+    for line in lines:
+        yield _CONTROL.sub("", line)
+
+
+def nfc(lines: Lines) -> Iterator[str]:
+    """Compose characters: Unicode normalisation form C."""
+    for line in lines:
+        yield unicodedata.normalize("NFC", line)
+
+
+def mojibake(lines: Lines) -> Iterator[str]:
+    """Repair text that was decoded with the wrong encoding ("schÃ¶n" becomes "schön"), by ftfy."""
+    for line in lines:
+        yield ftfy.fix_encoding(line)
+
+
+def whitespace(lines: Lines) -> Iterator[str]:
+    """Make every run of spaces one space, trim lines, and keep at most one empty line in a row."""
+    previous = ""
+    for line in lines:
+        line = " ".join(line.split())
+        if line or previous:
+            yield line
+        previous = line
+
+
+def near_duplicates(lines: Lines) -> Iterator[str]:
+    """Drop a line equal to an earlier one but for case, punctuation, digits and spaces.
+
+    Lines of fewer than 20 letters, such as speaker names and refrains, are all kept. Memory: 16
+    bytes and the overhead of a set entry for each distinct line.
+    """
+    seen: set[bytes] = set()
+    for line in lines:
+        letters = "".join(filter(str.isalpha, line.casefold()))
+        if len(letters) >= 20:
+            key = hashlib.blake2b(letters.encode(), digest_size=16).digest()
+            if key in seen:
+                continue
+            seen.add(key)
+        yield line
+
+
+def redact(lines: Lines) -> Iterator[str]:
+    """Replace e-mail addresses by `<email>` and telephone numbers by `<phone>`."""
+    for line in lines:
+        yield _PHONE.sub("<phone>", _EMAIL.sub("<email>", line))
+
+
+STEPS: dict[str, Callable[[Lines], Iterator[str]]] = {
+    step.__name__: step
+    for step in (html, control, nfc, mojibake, whitespace, near_duplicates, redact)
+}
+
+
+def check(steps: Sequence[str]) -> None:
+    """Raise `InputError` unless every name is in `STEPS`."""
+    for name in steps:
+        if name not in STEPS:
+            raise InputError(
+                f"there is no cleaning step '{name}'; the steps are {', '.join(STEPS)}"
+                f"{did_you_mean(name, STEPS)}"
+            )
+
+
+def clean(pieces: Iterable[str], steps: Sequence[str]) -> Iterator[str]:
+    """Run the text through the named steps, in their order, and yield it line by line.
+
+    Args:
+        pieces: the text in pieces, each ending at a line end except possibly the last. Lines end
+            with `\\n`, `\\r\\n` or `\\r`.
+        steps: names from `STEPS`.
+
+    Yields:
+        Lines, each with `\\n` at its end.
+    """
+    check(steps)
+    lines: Lines = (line for piece in pieces for line in _lines(piece))
+    for name in steps:
+        lines = STEPS[name](lines)
+    return (line + "\n" for line in lines)
+
+
+def _lines(piece: str) -> list[str]:
+    """Split at line ends only; `str.splitlines` also splits at form feeds and U+2028."""
+    lines = re.split(r"\r\n|\n|\r", piece)
+    return lines[:-1] if lines[-1] == "" else lines

