@@ -1,0 +1,205 @@
+"""Token ids on disk, and the batches that training and scoring cut from them.
+
+A text becomes one array of token ids in a file. `tf.data` decides which windows go into which batch
+and reads just those, in its own threads, so the memory used does not grow with the text and the
+training step does not wait. Everything is a function of the seed and the step: a run that is taken
+up again at step 700 sees the batches that it would have seen.
+
+Shapes: B batch, T positions in a window.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from ..errors import InputError
+from ..files import whole_file, write_text
+from .sources import home
+from .text import Text
+from .tokenizers import LOSSY, Tokenizer
+
+_FORMAT = 1
+_PREFETCHED_BATCHES = 16
+
+
+@dataclass(frozen=True)
+class TokenFile:
+    """A text as token ids in a file of raw unsigned integers, and what it was made from."""
+
+    path: Path
+    text_sha256: str
+    dtype: str
+    num_tokens: int
+    num_bytes: int
+    """UTF-8 bytes of the text."""
+    num_unknown: int
+    """How many of the tokens stand for text that the vocabulary lacks."""
+    unknown_bytes: int
+    """UTF-8 bytes of the text that those stand for."""
+    lossy: bool
+    """Whether the text cannot be restored from the tokens even where they are known."""
+
+    def read(self, starts: Iterable[int], length: int) -> np.ndarray:
+        """Return `length` tokens from each start on: (len(starts), length), zeros past the end."""
+        starts = list(starts)
+        windows = np.zeros((len(starts), length), self.dtype)
+        # Plain reads: a memory map would count every page it ever touched as this process's memory.
+        with open(self.path, "rb", buffering=0) as file:
+            for window, start in zip(windows, starts, strict=True):
+                file.seek(int(start) * windows.itemsize)
+                file.readinto(window)
+        return windows
+
+
+def tokenize(text: Text, tokenizer: Tokenizer) -> TokenFile:
+    """Return the token ids of `text`, from the cache if they are there."""
+    text_sha256 = text.sha256()
+    description = f"{_FORMAT} {text_sha256} {tokenizer.fingerprint()}"
+    key = hashlib.sha256(description.encode()).hexdigest()[:20]
+    path = home() / "tokens" / f"{key}.bin"
+    about = path.with_suffix(".json")
+    if path.is_file() and about.is_file():
+        return TokenFile(path=path, **json.loads(about.read_text()))
+
+    dtype = np.min_scalar_type(tokenizer.vocab_size - 1)
+    counts = np.zeros(tokenizer.vocab_size, np.int64)
+    with whole_file(path) as scratch, open(scratch, "wb") as file:
+        for token_ids in tokenizer.encode_pieces(text.pieces()):
+            counts += np.bincount(token_ids, minlength=len(counts))
+            token_ids.astype(dtype).tofile(file)
+    unknown = 0 if tokenizer.unknown_id is None else int(counts[tokenizer.unknown_id])
+    tokens = TokenFile(
+        path=path,
+        text_sha256=text_sha256,
+        dtype=dtype.name,
+        num_tokens=int(counts.sum()),
+        num_bytes=text.num_bytes,
+        num_unknown=unknown,
+        unknown_bytes=text.num_bytes - int(counts @ tokenizer.token_bytes()) if unknown else 0,
+        lossy=tokenizer.kind in LOSSY,
+    )
+    fields = {name: value for name, value in asdict(tokens).items() if name != "path"}
+    write_text(about, json.dumps(fields))
+    return tokens
+
+
+def training_windows(
+    tokens: TokenFile, length: int, batch_size: int, seed: int, first_batch: int = 0
+) -> tf.data.Dataset:
+    """Return an endless dataset of random windows and the same windows one token on.
+
+    The text is cut into windows of `length` tokens, which come in random order, each once an epoch;
+    in the next epoch the cuts lie elsewhere.
+
+    Args:
+        tokens: the training split.
+        length: positions in a window, T.
+        batch_size: windows in a batch, B.
+        seed: decides the order and the cuts.
+        first_batch: where to begin; the batches before it are skipped at no cost.
+
+    Returns:
+        A dataset of `(token_ids, next_token_ids)`, both (B, T) int32.
+
+    Raises:
+        InputError: if the text is shorter than one window.
+    """
+    if tokens.num_tokens <= length:
+        raise InputError(
+            f"the training text has {tokens.num_tokens} tokens and one window needs {length + 1} "
+            "(the context length and the token to predict after it); give a longer text or a "
+            "smaller --model.context-length."
+        )
+    whole_windows, slack = divmod(tokens.num_tokens - 1, length)
+    # One window is left out so that the cuts can begin anywhere in the first `length` tokens.
+    num_windows, num_phases = max(1, whole_windows - 1), slack + 1
+    if whole_windows > 1:
+        num_phases += length
+
+    def start_of_window(example: tf.Tensor) -> tf.Tensor:
+        epoch, position = example // num_windows, example % num_windows
+        order = tf.stack([tf.constant(seed, tf.int64), epoch])
+        window = tf.random.experimental.index_shuffle(position, order, num_windows - 1)
+        phase = tf.random.stateless_uniform((), order, maxval=num_phases, dtype=tf.int64)
+        return window * length + phase
+
+    def cut(starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        windows = _read(tokens, starts, length + 1)  # (B, T + 1)
+        return windows[:, :-1], windows[:, 1:]
+
+    examples = tf.data.Dataset.range(first_batch * batch_size, np.iinfo(np.int64).max)
+    starts = examples.map(start_of_window).batch(batch_size, drop_remainder=True)
+    return _without_autotune(starts.map(cut).prefetch(_PREFETCHED_BATCHES))
+
+
+def scoring_windows(
+    tokens: TokenFile, length: int, stride: int, batch_size: int
+) -> tf.data.Dataset:
+    """Return windows that score every token but the first exactly once, with context where it can.
+
+    Windows begin every `stride` tokens. The first scores all its `length` tokens, each later one
+    its last `stride`, so that a token is predicted from at least `length - stride` tokens.
+
+    Args:
+        tokens: the held-out split, of at least two tokens.
+        length: positions in a window, T.
+        stride: tokens from one window to the next, at most `length`.
+        batch_size: windows in a batch, B.
+
+    Returns:
+        A dataset of `(token_ids, next_token_ids, weights)`, each (B, T), the ids int32 and the
+        weights float32: 1 where the token counts, 0 where another window counts it and in the
+        padding. All batches have the same shape.
+    """
+    if tokens.num_tokens < 2:
+        raise InputError(
+            "the held-out text has fewer than two tokens, so there is nothing to predict; give a "
+            "longer one."
+        )
+    num_windows = 1 + max(0, -(-(tokens.num_tokens - 1 - length) // stride))
+    num_batches = -(-num_windows // batch_size)
+    positions = tf.range(length, dtype=tf.int64)  # (T,)
+
+    def cut(starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        windows = _read(tokens, starts, length + 1)  # (B, T + 1)
+        first = starts[:, None]
+        new = (first == 0) | (positions >= length - stride)  # (B, T)
+        there = first + positions + 1 < tokens.num_tokens  # (B, T)
+        return windows[:, :-1], windows[:, 1:], tf.cast(new & there, tf.float32)
+
+    # The last batch is filled up with windows past the end, in which nothing counts.
+    starts = tf.data.Dataset.range(0, num_batches * batch_size * stride, stride)
+    windows = starts.batch(batch_size, drop_remainder=True).map(cut)
+    return _without_autotune(windows.prefetch(_PREFETCHED_BATCHES))
+
+
+def head(tokens: TokenFile, limit: int) -> TokenFile:
+    """Return the first `limit` tokens at most, with bytes in proportion; for quick estimates."""
+    share = min(1.0, limit / tokens.num_tokens)
+    return replace(
+        tokens,
+        num_tokens=round(share * tokens.num_tokens),
+        num_bytes=round(share * tokens.num_bytes),
+        num_unknown=round(share * tokens.num_unknown),
+        unknown_bytes=round(share * tokens.unknown_bytes),
+    )
+
+
+def _read(tokens: TokenFile, starts: tf.Tensor, length: int) -> tf.Tensor:
+    windows = tf.numpy_function(
+        lambda starts: tokens.read(starts, length), [starts], tf.as_dtype(tokens.dtype)
+    )
+    windows = tf.ensure_shape(windows, (starts.shape[0], length))
+    return tf.cast(windows, tf.int32)
+
+
+def _without_autotune(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Switch off tuning: there is nothing to tune, and its thread can hold up the end for 10 s."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
