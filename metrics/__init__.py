@@ -1,0 +1,1 @@
+"""Scores, each an adapter over the tool that defines it."""

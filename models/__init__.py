@@ -1,0 +1,1 @@
+"""The models, one file for each family, all under the contract of `language_model`."""

@@ -1,0 +1,48 @@
+"""Compilation of a function that calls a model, on whichever backend Keras runs."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+
+
+def compiled(
+    function: Callable, model: keras.Model, xla: bool, state: Sequence[keras.Variable] = ()
+) -> Callable:
+    """Return `function`, which calls `model`, as a compiled function.
+
+    Args:
+        function: from tensors to tensors. It is traced once for each combination of shapes.
+        model: the model whose weights it reads; later changes to them are seen.
+        xla: whether XLA compiles it (JAX always does).
+        state: the variables that it changes, such as the state of a random generator.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, jit_compile=xla, autograph=False)
+    if keras.backend.backend() == "jax":
+        return _compiled_by_jax(function, [*state, *model.variables], list(state))
+    return function
+
+
+def _compiled_by_jax(
+    function: Callable, variables: list[keras.Variable], state: list[keras.Variable]
+) -> Callable:
+    """JAX compiles functions without side effects: variables go in and come out as values."""
+    import jax
+
+    @jax.jit
+    def stateless(values: list, *args: object) -> tuple:
+        with keras.StatelessScope(zip(variables, values, strict=True)) as scope:
+            result = function(*args)
+            changed = [scope.get_current_value(variable) for variable in state]
+        return result, changed
+
+    def stateful(*args: object) -> object:
+        result, changed = stateless([variable.value for variable in variables], *args)
+        for variable, value in zip(state, changed, strict=True):
+            if value is not None:
+                variable.assign(value)
+        return result
+
+    return stateful

@@ -1,0 +1,160 @@
+"""The hyperparameters of every model, as data.
+
+They stand apart from the models so that the command line can list and check them without waiting
+for TensorFlow.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """A decoder of the GPT family; as it stands, the architecture of GPT-2."""
+
+    vocab_size: int = 0
+    """Number of tokens, V; 0: as many as the tokenizer has."""
+    context_length: int = 64
+    """The most tokens that the model looks at, T."""
+    num_layers: int = 4
+    """Number of blocks, N."""
+    num_heads: int = 4
+    """Attention heads in a block, H."""
+    num_kv_heads: int = 0
+    """Key and value heads, each shared by a group of query heads; 0: one for each query head."""
+    width: int = 128
+    """Width of the residual stream, D."""
+    feed_forward_width: int = 0
+    """Width inside the feed-forward network; 0: four times --model.width."""
+    dropout: float = 0.0
+    """Share of activations dropped in training, from 0 to below 1."""
+    use_bias: bool = True
+    """Whether linear layers and layer normalisation have biases."""
+    norm: Literal["layer", "rms"] = "layer"
+    """Layer normalisation (Ba et al. 2016) or RMSNorm (Zhang & Sennrich 2019)."""
+    positions: Literal["learned", "rotary"] = "learned"
+    """An embedding for each position, or rotated queries and keys (Su et al. 2021)."""
+    activation: Literal["gelu", "gelu_tanh", "relu_squared"] = "gelu_tanh"
+    """GELU (Hendrycks & Gimpel 2016), its tanh approximation, or ReLU^2 (So et al. 2021)."""
+    qk_norm: bool = False
+    """Whether queries and keys are normalised (Henry et al. 2020)."""
+    tie_embeddings: bool = True
+    """Whether the output layer is the transposed token embedding (Press & Wolf 2017)."""
+
+    def __post_init__(self):
+        _at_least(self, 1, "context_length", "num_layers", "num_heads", "width")
+        _at_least(self, 0, "vocab_size", "num_kv_heads", "feed_forward_width")
+        _share(self, "dropout")
+        _divides(self, "num_heads", "width")
+        if self.num_kv_heads:
+            _divides(self, "num_kv_heads", "num_heads")
+        if self.positions == "rotary" and self.head_dim % 2:
+            raise InputError(
+                f"--model.positions rotary needs an even head width, and width {self.width} / "
+                f"{self.num_heads} heads = {self.head_dim}; change --model.width or "
+                "--model.num-heads."
+            )
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head, K."""
+        return self.width // self.num_heads
+
+
+@dataclass(frozen=True)
+class RNNConfig:
+    """A recurrent language model."""
+
+    vocab_size: int = 0
+    """Number of tokens, V; 0: as many as the tokenizer has."""
+    context_length: int = 64
+    """Tokens in a training window, T: how far back gradients flow. The state itself has no end."""
+    cell: Literal["lstm", "gru", "simple"] = "lstm"
+    """LSTM (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000), GRU (Cho et al. 2014) or
+    the plain recurrent cell (Elman 1990)."""
+    num_layers: int = 1
+    """Recurrent layers on top of each other, N."""
+    width: int = 256
+    """Width of the embedding and of each layer's state, D."""
+    dropout: float = 0.0
+    """Share of activations dropped between layers in training, from 0 to below 1."""
+    tie_embeddings: bool = False
+    """Whether the output layer is the transposed token embedding (Press & Wolf 2017)."""
+    from_equations: bool = False
+    """Whether to run the cell written out from its equations instead of Keras's; same numbers,
+    slower."""
+
+    def __post_init__(self):
+        _at_least(self, 1, "context_length", "num_layers", "width")
+        _at_least(self, 0, "vocab_size")
+        _share(self, "dropout")
+
+
+ModelConfig = GPTConfig | RNNConfig
+
+
+def _option(name: str) -> str:
+    return f"--model.{name.replace('_', '-')}"
+
+
+def _at_least(config: ModelConfig, least: int, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < least:
+            raise InputError(
+                f"{_option(name)} is {getattr(config, name)}; it must be at least {least}."
+            )
+
+
+def _share(config: ModelConfig, name: str) -> None:
+    if not 0 <= getattr(config, name) < 1:
+        raise InputError(
+            f"{_option(name)} is {getattr(config, name)}; it must be from 0 to below 1."
+        )
+
+
+def _divides(config: ModelConfig, divisor: str, dividend: str) -> None:
+    if getattr(config, dividend) % getattr(config, divisor):
+        raise InputError(
+            f"{_option(divisor)} {getattr(config, divisor)} does not divide {_option(dividend)} "
+            f"{getattr(config, dividend)}; choose a number that does."
+        )
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen from its probabilities."""
+
+    sampler: Literal["greedy", "temperature", "top-k", "top-p", "beam", "contrastive"] = (
+        "temperature"
+    )
+    """The likeliest token; a random one; a random one of the K likeliest (Fan et al. 2018) or of
+    the likeliest with probability P together (Holtzman et al. 2020); the likeliest text found by
+    beam search; or contrastive search (Su et al. 2022)."""
+    temperature: float = 0.8
+    """Divides the logits of a random choice: below 1 safer, above 1 wilder."""
+    k: int = 40
+    """Tokens that top-k chooses from."""
+    p: float = 0.9
+    """Probability that the tokens top-p chooses from have together."""
+    num_beams: int = 4
+    """Texts that beam search keeps."""
+    candidates: int = 4
+    """Contrastive search: tokens compared at each step."""
+    alpha: float = 0.6
+    """Contrastive search: how much likeness to earlier tokens counts against a token."""
+    seed: int | None = None
+    """Makes a random choice repeatable."""
+
+    def __post_init__(self):
+        for name in ("temperature", "k", "num_beams", "candidates"):
+            if not getattr(self, name) > 0:
+                raise InputError(
+                    f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be above 0."
+                )
+        for name in ("p", "alpha"):
+            if not 0 < getattr(self, name) <= 1:
+                raise InputError(
+                    f"--{name} is {getattr(self, name)}; it must be above 0 and at most 1."
+                )

@@ -1,0 +1,116 @@
+"""The contract of a language model: what every one of them can do, whatever is inside.
+
+    P(x_1 ... x_T) = P(x_1) P(x_2 | x_1) ... P(x_T | x_1 ... x_{T-1})
+
+Shapes: B batch, T positions, D width, V vocabulary.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import keras
+from keras import ops
+
+from .configs import ModelConfig
+
+Tensor = keras.KerasTensor
+Cache = Any
+"""What a model remembers of the tokens before: a nested structure of tensors, batch axis first."""
+
+
+class LanguageModel(keras.Model):
+    """A neural language model: a `keras.Model` from token ids to next-token logits.
+
+    A model says how ids become hidden states (`hidden_states`), how those become logits (`logits`)
+    and what it remembers from step to step (`initial_cache`). The rest follows.
+
+    Args:
+        config: the hyperparameters, with `vocab_size` set.
+    """
+
+    config_class: type[ModelConfig]
+    prefers_xla: bool
+    """Whether training is faster compiled by XLA; measured by `make bench`."""
+
+    def __init__(self, config: ModelConfig, **kwargs):
+        super().__init__(**kwargs)
+        if config.vocab_size < 1:
+            raise ValueError("config.vocab_size is 0; set it to the tokenizer's vocab_size.")
+        self.config = config
+
+    # === What each model defines ===
+
+    def hidden_states(
+        self,
+        token_ids: Tensor,
+        cache: Cache = None,
+        index: int | Tensor = 0,
+        training: bool = False,
+    ) -> tuple[Tensor, Cache]:
+        """Return the last layer's states, (B, T, D), and the cache after these tokens.
+
+        Args:
+            token_ids: (B, T) int32, the tokens at positions `index` to `index + T - 1`.
+            cache: what `initial_cache` or an earlier call returned; None to begin anew and remember
+                nothing.
+            index: position of the first of the tokens.
+            training: whether dropout is on.
+        """
+        raise NotImplementedError
+
+    def logits(self, hidden_states: Tensor) -> Tensor:
+        """Map states (..., D) to logits (..., V) float32, before the softmax."""
+        raise NotImplementedError
+
+    def initial_cache(self, batch_size: int, length: int) -> Cache:
+        """Return the cache before the first token, with room for `length` tokens."""
+        raise NotImplementedError
+
+    @property
+    def max_length(self) -> int | None:
+        """The most positions that a cache can have; None for a cache that is not by position."""
+        raise NotImplementedError
+
+    # === What follows from it ===
+
+    def build(self, input_shape: Any = None) -> None:
+        """Create all weights, by a symbolic call."""
+        if not self.built:
+            self.built = True  # or the call would come back here
+            self(keras.KerasTensor((1, self.config.context_length), dtype="int32"))
+
+    def call(self, token_ids: Tensor, training: bool = False) -> Tensor:
+        """Map token ids (B, T) to logits (B, T, V): at t, for the token after t."""
+        hidden_states, _ = self.hidden_states(token_ids, training=training)
+        return self.logits(hidden_states)
+
+    def extend(self, token_ids: Tensor, cache: Cache, index: int | Tensor) -> tuple[Tensor, Cache]:
+        """Go on by several tokens: ids (B, T) from position `index` to logits (B, T, V), cache."""
+        hidden_states, cache = self.hidden_states(token_ids, cache, index)
+        return self.logits(hidden_states), cache
+
+    def next(self, token_ids: Tensor, cache: Cache, index: int | Tensor) -> tuple[Tensor, Cache]:
+        """Go on by one token: ids (B,) at position `index` to logits (B, V), and the cache."""
+        logits, cache = self.extend(token_ids[:, None], cache, index)
+        return logits[:, 0], cache
+
+    def token_log_probs(self, token_ids: Tensor) -> Tensor:
+        """Return log P(token_t | tokens before t), natural logarithm: (B, T) to (B, T) float32.
+
+        These models predict a token from those before it, so the first token of all, which has
+        none, gets the uniform 1 / V: the probabilities of all texts of T tokens still sum to one.
+        """
+        log_probs = ops.log_softmax(self(token_ids[:, :-1]), axis=-1)  # (B, T - 1, V)
+        log_probs = ops.take_along_axis(log_probs, token_ids[:, 1:, None], axis=-1)[..., 0]
+        first = ops.full_like(log_probs[:, :1], 1.0 / self.config.vocab_size)
+        return ops.concatenate([ops.log(first), log_probs], axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what rebuilds the model: the configuration, name and precision."""
+        return {**super().get_config(), "config": asdict(self.config)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> "LanguageModel":
+        """Rebuild a model from what `get_config` returned."""
+        return cls(**{**config, "config": cls.config_class(**config["config"])})

@@ -1,0 +1,208 @@
+"""Recurrent language models: LSTM, GRU and the plain recurrent network (Mikolov et al. 2010).
+
+    h_t = cell(x_t, h_{t-1})                    x_t: the embedding of token t
+    P(token after t) = softmax(h_t W)
+
+The state h_t is all that the model knows of the tokens before; it has no end, unlike the context of
+a Transformer. The sequence is worked through by Keras's recurrent layers, which run on cuDNN on a
+GPU. The cells are also written out below from their equations: `from_equations` runs those, with
+the same weights and the same results.
+
+Shapes: B batch, T positions, D width, V vocabulary, N layers.
+"""
+
+from typing import ClassVar
+
+import keras
+from keras import ops
+
+from .configs import RNNConfig
+from .language_model import Cache, LanguageModel, Tensor
+
+# === The cells, from their equations ===
+
+
+class _Cell(keras.Layer):
+    """A cell with weights laid out as in Keras's cells: the gates' matrices side by side.
+
+    Args:
+        units: width of the state, D.
+    """
+
+    gates: ClassVar[tuple[str, ...]]
+    state_names: ClassVar[tuple[str, ...]] = ("h",)
+    bias_rows = 1
+    """How many biases a gate has."""
+
+    def __init__(self, units: int, **kwargs):
+        super().__init__(**kwargs)
+        self.units = self.output_size = units
+        self.state_size = [units] * len(self.state_names)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create W (input to gates), U (state to gates) and b."""
+        width = len(self.gates) * self.units
+        bias_shape = (width,) if self.bias_rows == 1 else (self.bias_rows, width)
+        self.kernel = self.add_weight(shape=(input_shape[-1], width), name="kernel")
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.units, width), initializer="orthogonal", name="recurrent_kernel"
+        )
+        self.bias = self.add_weight(shape=bias_shape, initializer=self.initial_bias, name="bias")
+
+    def initial_bias(self, shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
+        """Return the bias to begin training with."""
+        return ops.zeros(shape, dtype)
+
+    def weights_by_gate(self) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+        """Return W, U and b as one entry for each gate."""
+        number = len(self.gates)
+        parts = (
+            ops.split(ops.cast(weight, self.compute_dtype), number, axis=-1)
+            for weight in (self.kernel, self.recurrent_kernel, self.bias)
+        )
+        return tuple(dict(zip(self.gates, part, strict=True)) for part in parts)
+
+
+class SimpleCell(_Cell):
+    """The plain recurrent cell (Elman 1990): h' = tanh(x W + h U + b)."""
+
+    gates = ("h",)
+
+    def call(self, x: Tensor, states: list[Tensor], training: bool = False) -> tuple:
+        """Take one step: x (B, D) and [h], (B, D), to h' and [h']."""
+        (h,) = states
+        w, u, b = self.weights_by_gate()
+        h = ops.tanh(x @ w["h"] + h @ u["h"] + b["h"])
+        return h, [h]
+
+
+class LSTMCell(_Cell):
+    """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000).
+
+    The cell state c is changed by adding, not by multiplying with a matrix, so that what it holds
+    and the gradient through it can last.
+    """
+
+    gates = ("i", "f", "c", "o")
+    state_names = ("h", "c")
+
+    def initial_bias(self, shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
+        """Return 1 for the forget gate, so that the cell begins by keeping (Jozefowicz 2015)."""
+        return ops.repeat(ops.convert_to_tensor([0.0, 1.0, 0.0, 0.0], dtype), self.units)
+
+    def call(self, x: Tensor, states: list[Tensor], training: bool = False) -> tuple:
+        """Take one step: x (B, D) and [h, c], each (B, D), to h' and [h', c']."""
+        h, c = states
+        w, u, b = self.weights_by_gate()
+        i = ops.sigmoid(x @ w["i"] + h @ u["i"] + b["i"])  # input gate: how much to write
+        f = ops.sigmoid(x @ w["f"] + h @ u["f"] + b["f"])  # forget gate: how much to keep
+        o = ops.sigmoid(x @ w["o"] + h @ u["o"] + b["o"])  # output gate: how much to show
+        candidate = ops.tanh(x @ w["c"] + h @ u["c"] + b["c"])  # what to write, from -1 to 1
+        c = f * c + i * candidate
+        h = o * ops.tanh(c)
+        return h, [h, c]
+
+
+class GRUCell(_Cell):
+    """Gated recurrent unit (Cho et al. 2014), with the reset gate after the matrix product."""
+
+    gates = ("z", "r", "h")
+    bias_rows = 2  # one added to x W, one to h U
+
+    def call(self, x: Tensor, states: list[Tensor], training: bool = False) -> tuple:
+        """Take one step: x (B, D) and [h], (B, D), to h' and [h']."""
+        (h,) = states
+        w, u, b = self.weights_by_gate()
+        z = ops.sigmoid(x @ w["z"] + b["z"][0] + h @ u["z"] + b["z"][1])  # update gate
+        r = ops.sigmoid(x @ w["r"] + b["r"][0] + h @ u["r"] + b["r"][1])  # reset gate
+        candidate = ops.tanh(x @ w["h"] + b["h"][0] + r * (h @ u["h"] + b["h"][1]))
+        h = z * h + (1 - z) * candidate
+        return h, [h]
+
+
+CELLS = {"lstm": LSTMCell, "gru": GRUCell, "simple": SimpleCell}
+KERAS_LAYERS = {
+    "lstm": keras.layers.LSTM,
+    "gru": keras.layers.GRU,
+    "simple": keras.layers.SimpleRNN,
+}
+
+# === The model ===
+
+
+@keras.saving.register_keras_serializable(package="kerazoo")
+class RNN(LanguageModel):
+    """A recurrent language model: ids (B, T) to logits (B, T, V).
+
+    Args:
+        config: the hyperparameters, with `vocab_size` set.
+
+    Example:
+        >>> from kerazoo.models.configs import RNNConfig
+        >>> model = RNN(RNNConfig(vocab_size=65, cell="gru", width=32))
+        >>> model(keras.ops.zeros((1, 8), dtype="int32")).shape
+        TensorShape([1, 8, 65])
+    """
+
+    config_class = RNNConfig
+    prefers_xla = False
+
+    def __init__(self, config: RNNConfig, **kwargs):
+        super().__init__(config, **kwargs)
+        self.token_embedding = keras.layers.ReversibleEmbedding(
+            config.vocab_size,
+            config.width,
+            tie_weights=config.tie_embeddings,
+            dtype=self.dtype_policy,
+            name="token_embedding",
+        )
+        self.dropout = keras.layers.Dropout(config.dropout, dtype=self.dtype_policy)
+        self.recurrent_layers = [self._make_layer(f"layer_{n}") for n in range(config.num_layers)]
+        self.build()
+
+    def _make_layer(self, name: str) -> keras.layers.RNN:
+        options = {
+            "return_sequences": True,
+            "return_state": True,
+            "dtype": self.dtype_policy,
+            "name": name,
+        }
+        if self.config.from_equations:
+            cell = CELLS[self.config.cell](self.config.width, dtype=self.dtype_policy, name="cell")
+            return keras.layers.RNN(cell, **options)
+        return KERAS_LAYERS[self.config.cell](self.config.width, **options)
+
+    def hidden_states(
+        self,
+        token_ids: Tensor,
+        cache: Cache = None,
+        index: int | Tensor = 0,
+        training: bool = False,
+    ) -> tuple[Tensor, Cache]:
+        """Return the last layer's states, (B, T, D), and each layer's state after the last token.
+
+        The position `index` makes no difference to a recurrent model.
+        """
+        x = self.dropout(self.token_embedding(token_ids), training=training)  # (B, T, D)
+        states = []
+        for n, layer in enumerate(self.recurrent_layers):
+            x, *state = layer(x, initial_state=None if cache is None else list(cache[n]))
+            x = self.dropout(x, training=training)
+            states.append(tuple(state))
+        return x, None if cache is None else tuple(states)
+
+    def logits(self, hidden_states: Tensor) -> Tensor:
+        """Map states (..., D) to logits (..., V) float32."""
+        return ops.cast(self.token_embedding(hidden_states, reverse=True), "float32")
+
+    def initial_cache(self, batch_size: int, length: int) -> Cache:
+        """Return zero states: for each layer (h,) or, for the LSTM, (h, c), each (B, D)."""
+        zeros = ops.zeros((batch_size, self.config.width), self.compute_dtype)
+        return tuple(
+            (zeros,) * len(CELLS[self.config.cell].state_names) for _ in self.recurrent_layers
+        )
+
+    @property
+    def max_length(self) -> None:
+        """None: the state stays the same size, however long the text."""
+        return None

@@ -1,0 +1,1 @@
+"""The tasks, one file each: how an example is encoded, which loss, how a prediction is scored."""

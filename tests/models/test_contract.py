@@ -1,0 +1,206 @@
+"""What every language model promises, tested on every one of them."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kerazoo.models import families
+from kerazoo.models.compiled import compiled
+from kerazoo.models.configs import GPTConfig, RNNConfig
+from kerazoo.tasks.language_modeling import NextTokenLoss
+
+V, T = 11, 12
+GPT = {"vocab_size": V, "context_length": T, "num_layers": 2, "num_heads": 4, "width": 16}
+RNN = {"vocab_size": V, "context_length": T, "num_layers": 2, "width": 8}
+CONFIGS = {
+    "gpt": GPTConfig(**GPT),
+    "gpt modern": GPTConfig(
+        **GPT,
+        num_kv_heads=2,
+        use_bias=False,
+        norm="rms",
+        positions="rotary",
+        activation="relu_squared",
+        qk_norm=True,
+        tie_embeddings=False,
+    ),
+    "lstm": RNNConfig(**RNN),
+    "gru": RNNConfig(**RNN, cell="gru", tie_embeddings=True),
+    "simple": RNNConfig(**RNN, cell="simple"),
+    "lstm from equations": RNNConfig(**RNN, from_equations=True),
+}
+every_model = pytest.mark.parametrize("name", CONFIGS)
+
+
+def make(name, dtype="float32"):
+    keras.utils.set_random_seed(0)
+    model = families.build(CONFIGS[name], dtype)
+    for weight in model.trainable_weights:  # far from the small and zero weights of the beginning
+        weight.assign_add(0.2 * keras.random.normal(weight.shape, seed=1))
+    return model
+
+
+def some_ids(batch_size=3, length=T, seed=0):
+    return np.random.default_rng(seed).integers(0, V, (batch_size, length)).astype("int32")
+
+
+@pytest.fixture(scope="module")
+def reloaded(tmp_path_factory):
+    """Logits of all models, saved here and loaded in a process that has imported only kerazoo."""
+    folder = tmp_path_factory.mktemp("saved")
+    names = dict(enumerate(CONFIGS))
+    for number, name in names.items():
+        make(name).save(folder / f"{number}.keras")
+    np.save(folder / "ids.npy", some_ids())
+    script = """
+import json, sys
+from pathlib import Path
+import numpy as np
+import kerazoo
+folder = Path(sys.argv[1])
+for path in folder.glob("*.keras"):
+    model = kerazoo.load_model(path)
+    np.save(path.with_suffix(".npy"), model(np.load(folder / "ids.npy")))
+"""
+    subprocess.run([sys.executable, "-c", script, str(folder)], check=True)
+    return {name: np.load(folder / f"{number}.npy") for number, name in names.items()}
+
+
+@every_model
+def test_a_saved_model_gives_the_same_logits_in_a_fresh_process(name, reloaded):
+    np.testing.assert_array_equal(reloaded[name], make(name)(some_ids()))
+
+
+@every_model
+def test_the_configuration_is_data_that_rebuilds_the_model(name):
+    model = make(name)
+    content = json.loads(json.dumps(model.get_config()))
+    again = type(model).from_config(content)
+    assert again.config == model.config
+    assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
+
+
+@every_model
+def test_logits_are_float32_one_for_each_token_of_the_vocabulary(name):
+    logits = make(name)(some_ids())
+    assert logits.shape == (3, T, V)
+    assert keras.backend.standardize_dtype(logits.dtype) == "float32"
+
+
+@every_model
+def test_changing_a_token_leaves_earlier_logits_untouched(name):
+    model, token_ids = make(name), some_ids()
+    before = ops.convert_to_numpy(model(token_ids))
+    for t in range(T):
+        changed = token_ids.copy()
+        changed[:, t] = (changed[:, t] + 1) % V
+        after = ops.convert_to_numpy(model(changed))
+        np.testing.assert_array_equal(before[:, :t], after[:, :t])
+        assert not np.allclose(before[:, t:], after[:, t:])
+
+
+@every_model
+def test_padding_on_the_right_changes_nothing_before_it(name):
+    model, token_ids = make(name), some_ids()
+    padded = np.concatenate([token_ids[:, :7], np.zeros((3, T - 7), "int32")], axis=1)
+    # A shorter sum may be added in another order, hence not bit by bit.
+    np.testing.assert_allclose(model(padded)[:, :7], model(token_ids[:, :7]), atol=1e-5)
+
+
+@every_model
+def test_step_by_step_equals_one_full_call(name):
+    model, token_ids = make(name), some_ids()
+    cache, steps = model.initial_cache(3, T), []
+    for index in range(T):
+        logits, cache = model.next(token_ids[:, index], cache, index)
+        steps.append(logits)
+    np.testing.assert_allclose(ops.stack(steps, axis=1), model(token_ids), atol=1e-5)
+
+
+@every_model
+def test_a_prompt_taken_in_at_once_equals_one_full_call(name):
+    model, token_ids = make(name), some_ids()
+    first, cache = model.extend(token_ids[:, :5], model.initial_cache(3, T), 0)
+    second, _ = model.extend(token_ids[:, 5:], cache, 5)
+    np.testing.assert_allclose(
+        ops.concatenate([first, second], axis=1), model(token_ids), atol=1e-5
+    )
+
+
+@every_model
+def test_a_cache_has_the_batch_first(name):
+    model = make(name)
+    for tensor in keras.tree.flatten(model.initial_cache(3, T)):
+        assert tensor.shape[0] == 3
+
+
+@every_model
+def test_xla_on_equals_xla_off(name):
+    model, token_ids = make(name), some_ids()
+    on, off = (compiled(lambda ids: model(ids), model, xla)(token_ids) for xla in (True, False))
+    np.testing.assert_allclose(on, off, atol=1e-5)
+
+
+@every_model
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_training_is_finite_in_every_precision_with_a_row_of_padding(name, policy):
+    model, token_ids = make(name, policy), some_ids()
+    weights = np.ones((3, T - 1), "float32")
+    weights[1] = 0
+    model.compile("adam", loss=NextTokenLoss(), jit_compile=False)
+    losses = [
+        model.train_on_batch(token_ids[:, :-1], token_ids[:, 1:], sample_weight=weights)
+        for _ in range(3)
+    ]
+    assert np.isfinite(losses).all()
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
+    hidden_states, _ = model.hidden_states(token_ids)
+    assert hidden_states.dtype == keras.dtype_policies.get(policy).compute_dtype
+    assert model(token_ids).dtype == "float32"
+    scales_the_loss = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert scales_the_loss == (policy == "mixed_float16")
+
+
+@every_model
+def test_one_batch_can_be_learnt_by_heart(name):
+    keras.utils.set_random_seed(0)
+    model, token_ids = families.build(CONFIGS[name]), some_ids()
+    model.compile(keras.optimizers.Adam(0.03), loss=NextTokenLoss(), jit_compile=False)
+    for _ in range(300):
+        loss = model.train_on_batch(token_ids[:, :-1], token_ids[:, 1:])
+    assert float(loss) < 0.1
+
+
+@every_model
+def test_probabilities_of_all_texts_of_three_tokens_sum_to_one(name):
+    model = make(name)
+    texts = np.stack(np.meshgrid(*[np.arange(V)] * 3), axis=-1).reshape(-1, 3).astype("int32")
+    log_probs = model.token_log_probs(texts)
+    assert log_probs.shape == (V**3, 3)
+    assert np.exp(np.sum(log_probs, axis=1)).sum() == pytest.approx(1, abs=1e-4)
+
+
+@every_model
+def test_token_log_probs_are_those_of_the_logits(name):
+    model, token_ids = make(name), some_ids()
+    log_probs = ops.convert_to_numpy(model.token_log_probs(token_ids))
+    logits = ops.convert_to_numpy(model(token_ids))
+    for row, t in np.ndindex(3, T - 1):
+        probabilities = np.exp(logits[row, t]) / np.exp(logits[row, t]).sum()
+        expected = np.log(probabilities[token_ids[row, t + 1]])
+        assert log_probs[row, t + 1] == pytest.approx(expected, abs=1e-5)
+    np.testing.assert_allclose(log_probs[:, 0], -np.log(V), rtol=1e-6)
+
+
+@every_model
+def test_a_model_without_a_vocabulary_is_refused(name):
+    from dataclasses import replace
+
+    with pytest.raises(ValueError, match="vocab_size is 0"):
+        families.build(replace(CONFIGS[name], vocab_size=0))
