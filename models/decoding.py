@@ -1,0 +1,234 @@
+"""Generation: one function over the contract of a language model, whatever the model.
+
+    prompt -> prefill, one pass -> (logits -> choose a token -> next)* -> text
+
+The prompt is taken in in one pass; then tokens are drawn in a compiled loop, a few dozen at a time,
+so that they can be shown as they come. How the next token is chosen is the business of a sampler of
+keras-nlp.
+
+Shapes: B batch, K tokens in a stretch of the loop, V vocabulary.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..errors import InputError
+from .compiled import compiled
+from .configs import Sampling
+from .language_model import Cache, LanguageModel, Tensor
+
+STRETCH = 32
+"""Tokens that the loop draws between two looks from outside, K."""
+
+
+def make_sampler(sampling: Sampling, vocab_size: int) -> "keras_nlp.samplers.Sampler":  # noqa: F821
+    """Return the sampler of keras-nlp that `sampling` describes."""
+    from keras_nlp import samplers  # takes a second to import
+
+    seed, temperature = sampling.seed, sampling.temperature
+    if sampling.sampler == "greedy":
+        return samplers.GreedySampler()
+    if sampling.sampler == "top-k":
+        return samplers.TopKSampler(min(sampling.k, vocab_size), seed, temperature=temperature)
+    if sampling.sampler == "top-p":
+        return samplers.TopPSampler(sampling.p, seed=seed, temperature=temperature)
+    if sampling.sampler == "beam":
+        return samplers.BeamSampler(min(sampling.num_beams, vocab_size))
+    if sampling.sampler == "contrastive":
+        return samplers.ContrastiveSampler(min(sampling.candidates, vocab_size), sampling.alpha)
+    return samplers.RandomSampler(seed, temperature=temperature)
+
+
+def generate(
+    model: LanguageModel,
+    prompts: Sequence[np.ndarray],
+    max_new_tokens: int,
+    sampling: Sampling = Sampling(),  # noqa: B008, a frozen dataclass
+    stop: Callable[[list[np.ndarray]], bool] = lambda rows: False,
+) -> list[np.ndarray]:
+    """Continue each prompt by `max_new_tokens` tokens.
+
+    Args:
+        model: a language model.
+        prompts: token ids, each (length,) with a length of its own, at least 1.
+        max_new_tokens: how many tokens to add to each prompt.
+        sampling: how to choose them.
+        stop: called after each stretch with the rows so far, prompts included; generation ends
+            when it returns True. Beam and contrastive search call it once, at the end.
+
+    Returns:
+        For each prompt its ids and the new ones, (length + max_new_tokens,), fewer if `stop` said
+        so. But for random choices, a prompt in a batch is continued as it would be alone.
+
+    Raises:
+        InputError: if a prompt is empty.
+    """
+    if not prompts or min(map(len, prompts)) < 1:
+        raise InputError("an empty prompt cannot be continued; give at least one token.")
+    generator = _generator(model, replace(sampling, seed=None))
+    generator.reseed(sampling.seed)
+    if sampling.sampler in ("beam", "contrastive"):
+        rows = generator.search_all(prompts, max_new_tokens)
+        stop(rows)
+        return rows
+    for rows in generator.draw_all(prompts, max_new_tokens):
+        if stop(rows):
+            break
+    return rows
+
+
+@functools.lru_cache(maxsize=8)
+def _generator(model: LanguageModel, sampling: Sampling) -> "_Generator":
+    """Return the generator of this model and way of sampling, compiled by earlier calls."""
+    return _Generator(model, sampling)
+
+
+class _Generator:
+    """The compiled parts of generation, and the loops around them."""
+
+    def __init__(self, model: LanguageModel, sampling: Sampling):
+        self.model = model
+        self.sampler = make_sampler(sampling, model.config.vocab_size)
+        state = self.sampler.variables
+        self._take_in = compiled(
+            lambda token_ids, cache: model.extend(token_ids, cache, 0)[1], model, model.prefers_xla
+        )
+        self._draw = compiled(self._draw_stretch, model, model.prefers_xla, state)
+        self._search = compiled(self._search_to_the_end, model, model.prefers_xla, state)
+
+    def reseed(self, seed: int | None) -> None:
+        """Begin the random numbers anew."""
+        for variable in self.sampler.variables:
+            variable.assign(keras.random.SeedGenerator(seed).state)
+
+    # === Drawing token by token ===
+
+    def draw_all(self, prompts: Sequence[np.ndarray], new: int) -> Iterator[list[np.ndarray]]:
+        """Yield the rows as they grow, a stretch of tokens at a time."""
+        totals = [len(prompt) + new for prompt in prompts]
+        tokens = np.zeros((len(prompts), max(totals)), np.int32)
+        known = np.zeros_like(tokens, dtype=bool)
+        for row, prompt in enumerate(prompts):
+            tokens[row, : len(prompt)] = prompt
+            known[row, : len(prompt)] = True
+
+        limit = self.model.max_length
+        filled = min(map(len, prompts))  # every row has a token at the positions before this
+        start, cache = self._begin(tokens, filled)
+        while filled < tokens.shape[1]:
+            if limit and filled - start > limit:
+                start, cache = self._begin(tokens, filled)
+            count = min(STRETCH, tokens.shape[1] - filled)
+            if limit:
+                count = min(count, limit + 1 - (filled - start))
+            window = np.zeros((len(tokens), STRETCH + 1), np.int32)
+            is_known = np.zeros_like(window, dtype=bool)
+            window[:, : count + 1] = tokens[:, filled - 1 : filled + count]
+            is_known[:, : count + 1] = known[:, filled - 1 : filled + count]
+            position = np.int32(filled - 1 - start)
+            window, cache = self._draw(window, is_known, cache, position, np.int32(count))
+            tokens[:, filled : filled + count] = np.asarray(window)[:, 1 : count + 1]
+            filled += count
+            yield [tokens[row, : min(filled, total)] for row, total in enumerate(totals)]
+
+    def _begin(self, tokens: np.ndarray, filled: int) -> tuple[int, Cache]:
+        """Take in all but the last of the tokens so far; return where they start, and the cache.
+
+        If a model with a limit cannot hold all, it takes in the last half of what it can, so that
+        there is room to go on.
+        """
+        limit = self.model.max_length
+        start = filled - max(1, limit // 2) if limit and filled > limit else 0
+        cache = self.model.initial_cache(len(tokens), limit or 0)
+        prefix = tokens[:, start : filled - 1]
+        if limit:
+            # Positions after the prefix are overwritten one by one, so it may be filled up to one
+            # of a few lengths, each of which is compiled once.
+            length = min(limit, -(-prefix.shape[1] // STRETCH) * STRETCH)
+            padded = np.pad(prefix, ((0, 0), (0, length - prefix.shape[1])))
+            return start, self._take_in(padded, cache) if length else cache
+        # A state cannot be overwritten: stretches and then single tokens, two lengths in all.
+        whole = prefix.shape[1] // STRETCH * STRETCH
+        for position in range(0, whole, STRETCH):
+            cache = self._take_in(prefix[:, position : position + STRETCH], cache)
+        for position in range(whole, prefix.shape[1]):
+            cache = self._take_in(prefix[:, position : position + 1], cache)
+        return start, cache
+
+    def _draw_stretch(
+        self, window: Tensor, known: Tensor, cache: Cache, position: Tensor, count: Tensor
+    ) -> tuple[Tensor, Cache]:
+        """Fill `count` places of a window (B, K + 1), whose first token is at `position`."""
+
+        def step(window: Tensor, cache: Cache, index: Tensor) -> tuple:
+            token_ids = ops.take(window, index - 1, axis=1)  # (B,)
+            logits, cache = self.model.next(token_ids, cache, position + index - 1)  # (B, V)
+            drawn = self.sampler.get_next_token(self.sampler.compute_probabilities(logits))
+            given = ops.take(window, index, axis=1)
+            drawn = ops.where(ops.take(known, index, axis=1), given, ops.cast(drawn, "int32"))
+            return ops.slice_update(window, (0, index), drawn[:, None]), cache, index + 1
+
+        window, cache, _ = self.sampler.run_loop(
+            cond=lambda window, cache, index: index <= count,
+            body=step,
+            loop_vars=(window, cache, ops.convert_to_tensor(1, "int32")),
+            model=self.model,
+        )
+        return window, cache
+
+    # === Searching for the best continuation ===
+
+    def search_all(self, prompts: Sequence[np.ndarray], new: int) -> list[np.ndarray]:
+        """Return the rows with the best continuations."""
+        # Scores of texts of different lengths do not compare, so each length goes by itself.
+        rows = list(prompts)
+        for length in sorted(set(map(len, prompts))):
+            group = [n for n, prompt in enumerate(prompts) if len(prompt) == length]
+            tokens = np.stack([prompts[n] for n in group])
+            while tokens.shape[1] < length + new:
+                tokens = self._search_further(tokens, length + new)
+            for n, row in zip(group, tokens, strict=True):
+                rows[n] = row
+        return rows
+
+    def _search_further(self, tokens: np.ndarray, total: int) -> np.ndarray:
+        """Continue (B, T) tokens to `total`, or as far as the model's limit allows at once."""
+        limit, start = self.model.max_length, 0
+        if limit and total > limit:
+            start = max(0, tokens.shape[1] - max(1, limit // 2))
+            total = min(total, start + limit)
+        prompt = tokens[:, start:]
+        room = np.zeros((len(tokens), total - tokens.shape[1]), np.int32)
+        found = self._search(prompt, room)
+        return np.concatenate([tokens[:, :start], np.asarray(found)], axis=1)
+
+    def _search_to_the_end(self, prompt: Tensor, room: Tensor) -> Tensor:
+        """Fill the room (B, R) after the prompt (B, T); return both, (B, T + R)."""
+        length = prompt.shape[1]
+        tokens = ops.concatenate([prompt, room], axis=1)
+        cache = self.model.initial_cache(prompt.shape[0], tokens.shape[1])
+        hidden = []
+        if length > 1:
+            states, cache = self.model.hidden_states(prompt[:, :-1], cache, 0)
+            hidden.append(states)
+        last, _ = self.model.hidden_states(prompt[:, -1:], cache, length - 1)
+        hidden += [last, ops.zeros((*room.shape, last.shape[-1]), last.dtype)]
+
+        def step(tokens: Tensor, cache: Cache, index: Tensor) -> tuple[Tensor, Tensor, Cache]:
+            token_ids = ops.take(tokens, index - 1, axis=1)[:, None]
+            states, cache = self.model.hidden_states(token_ids, cache, index - 1)
+            return self.model.logits(states)[:, 0], states[:, 0], cache
+
+        return self.sampler(
+            step,
+            tokens,
+            cache=cache,
+            index=length,
+            hidden_states=ops.concatenate(hidden, axis=1),
+            model=self.model,
+        )
