@@ -1,0 +1,34 @@
+import pytest
+
+from kerazoo.errors import InputError
+from kerazoo.training.config import TrainConfig
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "given 0 times; give one of --train.steps, --train.epochs and --train.minutes"),
+        ({"steps": 1, "minutes": 1}, "given 2 times .--train.steps, --train.minutes."),
+        ({"steps": 0}, "--train.steps is 0; it must be above 0"),
+        ({"minutes": float("nan")}, "--train.minutes is nan"),
+        ({"steps": 1, "learning_rate": -1.0}, "--train.learning-rate is -1.0"),
+        ({"steps": 1, "warmup": 2.0}, "--train.warmup is 2.0; it must be from 0 to 1"),
+        ({"steps": 1, "beta_2": 1.0}, "--train.beta-2 is 1.0; it must be from 0 to below 1"),
+        ({"steps": 1, "batch_size": 10, "accumulate": 3}, "3 does not divide --train.batch-size"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_named(fields, message):
+    with pytest.raises(InputError, match=message):
+        TrainConfig(**fields)
+
+
+@pytest.mark.parametrize(
+    ("precision", "policy"),
+    [
+        ("float32", "float32"),
+        ("bfloat16", "mixed_bfloat16"),
+        ("float16", "mixed_float16"),
+    ],
+)
+def test_precision_is_a_keras_policy(precision, policy):
+    assert TrainConfig(steps=1, precision=precision).policy == policy

@@ -1,0 +1,77 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from kerazoo.models import families
+from kerazoo.models.configs import GPTConfig
+from kerazoo.training.config import TrainConfig
+from kerazoo.training.optimizers import make_optimizer, make_schedule
+
+OPTIMIZERS = {
+    "adamw": keras.optimizers.AdamW,
+    "adam": keras.optimizers.Adam,
+    "sgd": keras.optimizers.SGD,
+    "muon": keras.optimizers.Muon,
+}
+
+
+def test_the_learning_rate_warms_up_and_falls_on_half_a_cosine():
+    config = TrainConfig(steps=1000, learning_rate=0.2, warmup=0.1, final_learning_rate=0.05)
+    schedule = make_schedule(config, 1000)
+    assert float(schedule(50)) == pytest.approx(0.1, rel=0.02)
+    assert float(schedule(100)) == pytest.approx(0.2)
+    for step in (100, 333, 550, 1000):
+        cosine = 0.5 * (1 + math.cos(math.pi * (step - 100) / 900))
+        assert float(schedule(step)) == pytest.approx(0.2 * (0.05 + 0.95 * cosine), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_lowers_the_loss_with_clipping_and_accumulation(name):
+    rate = {"sgd": 0.3, "muon": 0.02}.get(name, 0.01)
+    config = TrainConfig(steps=1, optimizer=name, learning_rate=rate, batch_size=4, accumulate=2)
+    keras.utils.set_random_seed(0)
+    model = families.build(GPTConfig(vocab_size=7, context_length=6, num_layers=1, width=8))
+    optimizer = make_optimizer(config, rate, model.trainable_variables)
+    assert type(optimizer) is OPTIMIZERS[name]
+    assert optimizer.global_clipnorm == 1.0
+    assert optimizer.gradient_accumulation_steps == 2
+    model.compile(optimizer, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    token_ids = np.random.default_rng(0).integers(0, 7, (4, 6))
+    losses = [float(model.train_on_batch(token_ids, token_ids)) for _ in range(60)]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_norms_and_biases_do_not_decay(name):
+    config = TrainConfig(steps=1, optimizer=name, weight_decay=0.5, learning_rate=0.1)
+    model = families.build(GPTConfig(vocab_size=7, context_length=6, num_layers=1, width=8))
+    for weight in model.trainable_variables:
+        weight.assign(keras.ops.ones(weight.shape))
+    optimizer = make_optimizer(config, 0.1, model.trainable_variables)
+    optimizer.build(model.trainable_variables)
+    zeros = [keras.ops.zeros(weight.shape) for weight in model.trainable_variables]
+    optimizer.apply(zeros, model.trainable_variables)
+    for weight in model.trainable_variables:
+        decays = len(weight.shape) > 1 and not (name == "muon" and "embedding" in weight.path)
+        expected = 1 - 0.1 * 0.5 if decays else 1
+        np.testing.assert_allclose(weight, expected, rtol=1e-5, err_msg=weight.path)
+
+
+def test_accumulated_gradients_are_those_of_the_whole_batch():
+    token_ids = np.random.default_rng(0).integers(0, 7, (4, 6))
+    weights = []
+    for accumulate in (1, 2):
+        config = TrainConfig(
+            steps=1, optimizer="sgd", momentum=0.0, accumulate=accumulate, batch_size=4
+        )
+        keras.utils.set_random_seed(0)
+        model = families.build(GPTConfig(vocab_size=7, context_length=6, num_layers=1, width=8))
+        optimizer = make_optimizer(config, 0.5, model.trainable_variables)
+        model.compile(optimizer, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        for part in np.split(token_ids, accumulate):
+            model.train_on_batch(part, part)
+        weights.append(model.get_weights())
+    for whole, parts in zip(*weights, strict=True):
+        np.testing.assert_allclose(whole, parts, atol=1e-6)

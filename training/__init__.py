@@ -1,0 +1,1 @@
+"""What training is made of: its settings, optimizers, schedules, checkpoints and callbacks."""

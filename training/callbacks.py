@@ -1,0 +1,162 @@
+"""Callbacks that Keras does not have: the length of the training, its progress, a stop at NaN."""
+
+import math
+import time
+from collections.abc import Callable
+
+import keras
+
+from ..errors import TrainingStopped
+from ..metrics.language import LanguageScore
+from .config import TrainConfig
+from .optimizers import CLOCK_TICKS, make_schedule
+
+
+class Length(keras.callbacks.Callback):
+    """Counts steps and seconds, logs them, and ends the training when it has had its share.
+
+    On the clock it also sets the learning rate, from the share of the time that is over, so that
+    the schedule ends with the training on any machine. It comes first in the list of callbacks, so
+    that the others see what it logs.
+
+    Args:
+        config: `minutes`, `accumulate` and the schedule are used.
+        steps: when to stop; None if the clock decides.
+        tokens_per_step: tokens that one step learns from.
+        step: steps that were taken before, when a run is taken up again.
+        seconds: how long those took.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        steps: int | None,
+        tokens_per_step: int,
+        step: int = 0,
+        seconds: float = 0.0,
+    ):
+        super().__init__()
+        self.steps = steps
+        self.seconds_allowed = None if config.minutes is None else 60 * config.minutes
+        self.tokens_per_step = tokens_per_step
+        self.step, self.seconds = step, seconds
+        self._earlier_seconds = seconds
+        self._batches_per_step = config.accumulate
+        self._schedule = make_schedule(config, CLOCK_TICKS)
+
+    @property
+    def share(self) -> float:
+        """How much of the training is over, from 0 to 1."""
+        if self.seconds_allowed is None:
+            return min(1.0, self.step / self.steps)
+        return min(1.0, self.seconds / self.seconds_allowed)
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Start the clock; what compilation takes comes after this, and counts."""
+        self._start = time.perf_counter()
+        self._mark = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Count steps and measure the speed from here on."""
+        self._step_before = self.step
+        if self._mark is not None:
+            self._set_mark()
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        """Set the learning rate if it follows the clock."""
+        if self.seconds_allowed is not None:
+            self._read_clock()
+            self.model.optimizer.learning_rate = float(self._schedule(self.share * CLOCK_TICKS))
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Log speed and time left, and stop if the training has its length."""
+        self.step = self._step_before + (batch + 1) // self._batches_per_step
+        self._read_clock()
+        if self._mark is None:  # the first call compiles, which is no measure of speed
+            self._set_mark()
+        self.model.stop_training = self.share >= 1
+        self._log_speed(logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Log where the training is."""
+        self._read_clock()
+        self._log_speed(logs)
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        logs["step"], logs["seconds"] = self.step, round(self.seconds, 3)
+
+    def _read_clock(self) -> None:
+        self.seconds = self._earlier_seconds + time.perf_counter() - self._start
+
+    def _set_mark(self) -> None:
+        self._read_clock()
+        self._mark = (self.step, self.seconds)
+
+    def _log_speed(self, logs: dict) -> None:
+        steps, seconds = self.step - self._mark[0], self.seconds - self._mark[1]
+        speed = steps / seconds if steps else 0.0  # steps a second
+        if self.seconds_allowed is not None:
+            seconds_left = self.seconds_allowed - self.seconds
+        else:
+            seconds_left = (self.steps - self.step) / speed if speed else 0.0
+        logs["kilotokens_per_second"] = speed * self.tokens_per_step / 1000
+        logs["minutes_left"] = max(0.0, seconds_left) / 60
+
+
+class Validation(keras.callbacks.Callback):
+    """Scores the model between two stretches of training, with the scorer that judges it at last.
+
+    Args:
+        score: returns how well the model does on held-out text.
+    """
+
+    def __init__(self, score: Callable[[], LanguageScore]):
+        super().__init__()
+        self.score = score
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Log loss and bits per byte."""
+        score = self.score()
+        logs["val_loss"] = score.loss
+        if score.bits_per_byte is not None:
+            logs["val_bits_per_byte"] = score.bits_per_byte
+
+
+class StopAtNaN(keras.callbacks.Callback):
+    """Stops the training when the loss is no longer a number, and says why that probably was.
+
+    Args:
+        config: looked at for the likely cause.
+        length: knows the step.
+    """
+
+    def __init__(self, config: TrainConfig, length: Length):
+        super().__init__()
+        self.config, self.length = config, length
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Raise if the loss, a mean since the last validation, is NaN or infinite."""
+        if math.isfinite(logs["loss"]):
+            return
+        config = self.config
+        rate = float(self.model.optimizer.learning_rate)
+        if config.precision == "float16":
+            cause = "numbers too large for float16; try --train.precision bfloat16"
+        elif not config.clip_norm:
+            cause = "a gradient too long, as nothing clips it; try --train.clip-norm 1"
+        else:
+            cause = (
+                f"a learning rate too high, {rate:.2g} at that step; try "
+                f"--train.learning-rate {config.learning_rate / 3:.1g}"
+            )
+        raise TrainingStopped(
+            f"the loss became {logs['loss']} at step {self.length.step}; the likely cause is "
+            f"{cause}. The last good checkpoint is kept."
+        )
+
+
+class Progress(keras.callbacks.ProgbarLogger):
+    """Keras's progress bar without its "Epoch 1/9": a stretch between validations is no epoch."""
+
+    def set_params(self, params: dict) -> None:
+        """Take the settings of `fit`, but for the number of epochs."""
+        super().set_params({**params, "epochs": 1})

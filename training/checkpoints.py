@@ -1,0 +1,150 @@
+"""Checkpoints: everything that a run needs to go on as if it had never stopped.
+
+A checkpoint is a folder, `checkpoints/step-00000500/`, that appears whole or not at all. It holds
+the weights, the states of the optimizer and the random generators, and where the training was. The
+data need no state: a batch is a function of the seed and its number.
+"""
+
+import csv
+import json
+import math
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import keras
+
+from ..errors import InputError
+from ..files import whole_file, whole_folder
+from .callbacks import Length
+
+# Keras's archive and not bare HDF5, which can crash the process when the disk is full.
+_MODEL = "model.keras"
+_BEST = "best.keras"
+_STATE, _RANDOM = "state.json", "random.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a training stands."""
+
+    round: int = 0
+    """Validations so far."""
+    step: int = 0
+    """Optimizer steps so far."""
+    seconds: float = 0.0
+    """Time that they took, with compilation and validation."""
+    best_step: int = 0
+    """The step whose validation was best."""
+    best_loss: float = math.inf
+    """The loss of that validation."""
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves the state after each validation, and the model whenever it is the best so far.
+
+    Args:
+        run_folder: the checkpoints go into its folder `checkpoints`.
+        length: knows step and seconds.
+        state: where the training stands at the start.
+    """
+
+    def __init__(self, run_folder: Path, length: Length, state: State):
+        super().__init__()
+        self.folder, self.length, self.state = _folder(run_folder), length, state
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Save, then delete the checkpoint before."""
+        step, loss = self.length.step, logs["val_loss"]
+        is_best = loss < self.state.best_loss
+        self.state = replace(self.state, round=epoch + 1, step=step, seconds=self.length.seconds)
+        if is_best:
+            self.state = replace(self.state, best_step=step, best_loss=loss)
+        path = self.folder / f"step-{step:08d}"
+        with whole_folder(path) as scratch:
+            self.model.save(scratch / _MODEL)
+            (scratch / _STATE).write_text(json.dumps(asdict(self.state)))
+            states = [generator.numpy().tolist() for generator in _random_generators(self.model)]
+            (scratch / _RANDOM).write_text(json.dumps(states))
+            if is_best:
+                with whole_file(self.folder / _BEST) as scratch_best:
+                    shutil.copyfile(scratch / _MODEL, scratch_best)
+        for other in self.folder.glob("step-*"):
+            if other != path:
+                shutil.rmtree(other)
+
+
+def restore(run_folder: Path, model: keras.Model) -> State:
+    """Bring a model with a built optimizer back to the last checkpoint; without one, leave it.
+
+    Raises:
+        InputError: if the checkpoint cannot be read or is of another model.
+    """
+    path = _last(run_folder)
+    if path is None:
+        return State()
+    try:
+        model.load_weights(path / _MODEL)
+        states = json.loads((path / _RANDOM).read_text())
+        for generator, state in zip(_random_generators(model), states, strict=True):
+            generator.assign(state)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"the checkpoint {path} cannot be read: {error}") from None
+    return read_state(run_folder)
+
+
+def read_state(run_folder: Path) -> State:
+    """Return where the last checkpoint stands; without one, the beginning."""
+    path = _last(run_folder)
+    if path is None:
+        return State()
+    try:
+        return State(**json.loads((path / _STATE).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"the checkpoint {path} cannot be read: {error}") from None
+
+
+class History(keras.callbacks.CSVLogger):
+    """Keras's CSV log; a run that is taken up again goes on after the checkpoint's row.
+
+    Args:
+        run_folder: the log is its `history.csv`.
+        state: where the training stands at the start.
+    """
+
+    def __init__(self, run_folder: Path, state: State):
+        path = run_folder / "history.csv"
+        if path.is_file():
+            _drop_rows_after(path, state.step)
+        super().__init__(path, append=state.step > 0)
+
+
+def _drop_rows_after(path: Path, step: int) -> None:
+    with open(path, newline="") as file:
+        reader = csv.DictReader(file)
+        whole = [row for row in reader if None not in row.values()]
+        names = reader.fieldnames or []
+    with whole_file(path) as scratch, open(scratch, "w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(row for row in whole if int(row["step"]) <= step)
+
+
+def best(run_folder: Path) -> Path:
+    """Return the file of the model that validated best."""
+    path = _folder(run_folder) / _BEST
+    last = _last(run_folder)
+    return path if path.is_file() or last is None else last / _MODEL
+
+
+def _random_generators(model: keras.Model) -> list[keras.Variable]:
+    """Return the states of the layers' random generators, which Keras does not save."""
+    return [variable for variable in model.variables if variable.name == "seed_generator_state"]
+
+
+def _folder(run_folder: Path) -> Path:
+    return run_folder / "checkpoints"
+
+
+def _last(run_folder: Path) -> Path | None:
+    return max(_folder(run_folder).glob("step-*"), default=None)

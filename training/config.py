@@ -1,0 +1,92 @@
+"""How to train, as data."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long to train, with what, and what to keep on the way."""
+
+    steps: int | None = None
+    """Length of the training in optimizer steps; give this, --train.epochs or --train.minutes."""
+    epochs: float | None = None
+    """Length of the training in passes over the training text."""
+    minutes: float | None = None
+    """Length of the training on the clock, compilation included; the schedule fits itself to it."""
+    batch_size: int = 12
+    """Windows from which one step learns, B."""
+    accumulate: int = 1
+    """Parts into which a batch is cut, one after the other, where memory is short."""
+    optimizer: Literal["adamw", "adam", "sgd", "muon"] = "adamw"
+    """AdamW (Loshchilov & Hutter 2019), Adam (Kingma & Ba 2015), SGD with momentum, or Muon (Jordan
+    et al. 2024) with Adam for embeddings, norms and biases."""
+    learning_rate: float = 1e-3
+    """Highest learning rate, after the warm-up."""
+    final_learning_rate: float = 0.1
+    """What the learning rate falls to, on half a cosine wave, as a share of the highest."""
+    adam_learning_rate: float = 0.2
+    """With Muon: the learning rate of the Adam part, as a share of Muon's."""
+    warmup: float = 0.05
+    """Share of the training in which the learning rate rises from zero."""
+    momentum: float = 0.95
+    """Momentum of SGD and Muon."""
+    beta_1: float = 0.9
+    """Adam's decay of the gradient average."""
+    beta_2: float = 0.99
+    """Adam's decay of the squared gradient average."""
+    weight_decay: float = 0.1
+    """Decoupled weight decay (AdamW, Muon) of matrices and embeddings."""
+    clip_norm: float = 1.0
+    """Longest that all gradients together may be; longer ones are shortened; 0: any length."""
+    label_smoothing: float = 0.0
+    """Share of each target spread over the vocabulary (Szegedy et al. 2016)."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """What the model computes in; weights stay float32. float16 scales the loss."""
+    xla: Literal["auto", "on", "off"] = "auto"
+    """Whether XLA compiles the training step; auto: where it was measured to be faster."""
+    validate_every: int = 250
+    """Steps from one validation, with its checkpoint, to the next."""
+    validation_tokens: int = 20_000
+    """The most tokens that a validation in training looks at; the one after it looks at all."""
+    seed: int = 0
+    """Decides initial weights, dropout and the order of the data."""
+
+    def __post_init__(self):
+        lengths = {"steps": self.steps, "epochs": self.epochs, "minutes": self.minutes}
+        given = [name for name, value in lengths.items() if value is not None]
+        if len(given) != 1:
+            raise InputError(
+                f"the length of the training is given {len(given)} times"
+                f"{' (' + ', '.join(f'--train.{name}' for name in given) + ')' if given else ''}; "
+                "give one of --train.steps, --train.epochs and --train.minutes."
+            )
+        positive = ("batch_size", "accumulate", "learning_rate", "validate_every")
+        for name in (given[0], *positive, "validation_tokens"):
+            if not getattr(self, name) > 0:
+                self._refuse(name, "above 0")
+        for name in ("weight_decay", "clip_norm", "adam_learning_rate", "seed"):
+            if not getattr(self, name) >= 0:
+                self._refuse(name, "0 or above")
+        for name in ("final_learning_rate", "warmup"):
+            if not 0 <= getattr(self, name) <= 1:
+                self._refuse(name, "from 0 to 1")
+        for name in ("momentum", "beta_1", "beta_2", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                self._refuse(name, "from 0 to below 1")
+        if self.batch_size % self.accumulate:
+            raise InputError(
+                f"--train.accumulate {self.accumulate} does not divide --train.batch-size "
+                f"{self.batch_size}; choose a number that does."
+            )
+
+    def _refuse(self, name: str, allowed: str) -> None:
+        option = f"--train.{name.replace('_', '-')}"
+        raise InputError(f"{option} is {getattr(self, name)}; it must be {allowed}.")
+
+    @property
+    def policy(self) -> str:
+        """The name of the Keras dtype policy."""
+        return "float32" if self.precision == "float32" else f"mixed_{self.precision}"
