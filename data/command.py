@@ -1,0 +1,82 @@
+"""`kerazoo data list | show NAME | fetch NAME`."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import InputError, did_you_mean
+from . import datasets
+from .sources import place
+
+_USAGE = """usage: kerazoo data list             list the datasets
+       kerazoo data show NAME        tell what a dataset is, where it comes from, how it is split
+       kerazoo data fetch NAME ...   download and prepare datasets, to work without a network"""
+_ACTIONS = ("list", "show", "fetch")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run `kerazoo data` with these arguments."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_USAGE)
+        return
+    action, *names = arguments
+    if action not in _ACTIONS:
+        raise InputError(
+            f"there is no `kerazoo data {action}`; there are list, show and fetch"
+            f"{did_you_mean(action, _ACTIONS)}"
+        )
+    if action == "list":
+        _list()
+        return
+    if not names:
+        raise InputError(f"`kerazoo data {action}` needs a name; `kerazoo data list` lists them.")
+    for name in names:
+        (_show if action == "show" else _fetch)(datasets.find(name))
+
+
+def _list() -> None:
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("name", "", "size", "licence", "what it is", "here"):
+        table.add_column(column, no_wrap=column in ("name", "size"))
+    for dataset in datasets.DATASETS.values():
+        table.add_row(
+            dataset.name,
+            dataset.language,
+            dataset.size,
+            dataset.licence,
+            dataset.title,
+            "yes" if _is_here(dataset) else "no",
+        )
+    Console().print(table)
+
+
+def _show(dataset: datasets.Dataset) -> None:
+    table = Table(show_header=False, title=dataset.name, title_justify="left")
+    for name in ("title", "task", "language", "size", "licence", "citation", "split"):
+        table.add_row(name, getattr(dataset, name))
+    table.add_row("cleaning", ", ".join(dataset.cleaning) or "none")
+    for source in dataset.sources:
+        table.add_row("source", source.origin)
+        table.add_row("sha256", source.sha256)
+        table.add_row("kept at", str(place(source, dataset.name)))
+    console = Console()
+    console.print(table)
+    if _is_here(dataset):
+        beginning = _corpus(dataset).train.read()[:400]
+        console.print("It begins:\n", highlight=False)
+        console.print(beginning, markup=False, highlight=False)
+
+
+def _fetch(dataset: datasets.Dataset) -> None:
+    sizes = (f"{name} {text.num_bytes:,} bytes" for name, text in _corpus(dataset).splits.items())
+    print(f"{dataset.name}: {', '.join(sizes)}")
+
+
+def _corpus(dataset: datasets.Dataset) -> datasets.Corpus:
+    return datasets.load(datasets.DataConfig(name=dataset.name))
+
+
+def _is_here(dataset: datasets.Dataset) -> bool:
+    return all(place(source, dataset.name).is_file() for source in dataset.sources)

@@ -1,0 +1,201 @@
+"""Every named experiment, as data: which model, on which text, trained how.
+
+A recipe is a tree of frozen dataclasses. The command line is made from it: each field is an option
+that overrides it, `--model.num-layers 8`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .data.datasets import DataConfig
+from .errors import InputError, did_you_mean
+from .models.configs import GPTConfig, ModelConfig, RNNConfig
+from .training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One experiment."""
+
+    description: str
+    """What it is, in a line."""
+    model: ModelConfig
+    """The model's hyperparameters."""
+    data: DataConfig
+    """What it is trained on."""
+    train: TrainConfig
+    """How it is trained."""
+
+
+DEFAULT = "gpt-shakespeare"
+
+RECIPES: dict[str, Recipe] = {
+    "gpt-shakespeare": Recipe(
+        description="A small GPT with today's parts: Shakespeare in one CPU minute.",
+        model=GPTConfig(
+            context_length=64,
+            num_layers=4,
+            num_heads=3,
+            width=96,
+            use_bias=False,
+            norm="rms",
+            positions="rotary",
+            qk_norm=True,
+            tie_embeddings=False,
+        ),
+        data=DataConfig(),
+        train=TrainConfig(
+            minutes=1,
+            batch_size=24,
+            optimizer="muon",
+            learning_rate=0.012,
+            final_learning_rate=0.0,
+            warmup=0.02,
+            weight_decay=0.01,
+            beta_2=0.95,
+            clip_norm=0.0,
+            validate_every=200,
+        ),
+    ),
+    "gpt-nano": Recipe(
+        description="nanoGPT's CPU setting: 4 layers of width 128, 2,000 steps.",
+        model=GPTConfig(context_length=64, num_layers=4, num_heads=4, width=128, use_bias=False),
+        data=DataConfig(name="tinyshakespeare"),
+        train=TrainConfig(
+            steps=2000,
+            batch_size=12,
+            learning_rate=1e-3,
+            final_learning_rate=0.1,
+            warmup=0.05,
+            beta_2=0.99,
+            weight_decay=0.1,
+            clip_norm=1.0,
+            seed=1337,
+        ),
+    ),
+    "gpt-baby": Recipe(
+        description="nanoGPT's GPU setting: 6 layers of width 384, 5,000 steps.",
+        model=GPTConfig(
+            context_length=256,
+            num_layers=6,
+            num_heads=6,
+            width=384,
+            dropout=0.2,
+            use_bias=False,
+        ),
+        data=DataConfig(name="tinyshakespeare"),
+        train=TrainConfig(
+            steps=5000,
+            batch_size=64,
+            learning_rate=1e-3,
+            final_learning_rate=0.1,
+            warmup=0.02,
+            beta_2=0.99,
+            weight_decay=0.1,
+            clip_norm=1.0,
+            seed=1337,
+        ),
+    ),
+    "lstm-shakespeare": Recipe(
+        description="An LSTM language model: Shakespeare in two CPU minutes.",
+        model=RNNConfig(cell="lstm", width=256),
+        data=DataConfig(),
+        train=TrainConfig(
+            minutes=2, batch_size=32, learning_rate=4e-3, optimizer="adam", clip_norm=1.0
+        ),
+    ),
+    "gru-shakespeare": Recipe(
+        description="A GRU language model: Shakespeare in two CPU minutes.",
+        model=RNNConfig(cell="gru", width=256),
+        data=DataConfig(),
+        train=TrainConfig(
+            minutes=2, batch_size=32, learning_rate=4e-3, optimizer="adam", clip_norm=1.0
+        ),
+    ),
+    "gpt-names": Recipe(
+        description="A small GPT that makes up first names, in one CPU minute.",
+        model=GPTConfig(
+            context_length=32,
+            num_layers=4,
+            num_heads=4,
+            width=64,
+            use_bias=False,
+            norm="rms",
+            positions="rotary",
+            qk_norm=True,
+        ),
+        data=DataConfig(name="names"),
+        train=TrainConfig(
+            minutes=1,
+            batch_size=32,
+            learning_rate=3e-3,
+            final_learning_rate=0.0,
+            validate_every=200,
+        ),
+    ),
+    "lstm-names": Recipe(
+        description="An LSTM that makes up first names, in one CPU minute.",
+        model=RNNConfig(cell="lstm", width=128, context_length=32),
+        data=DataConfig(name="names"),
+        train=TrainConfig(
+            minutes=1,
+            batch_size=32,
+            learning_rate=5e-3,
+            optimizer="adam",
+            final_learning_rate=0.0,
+            validate_every=200,
+        ),
+    ),
+}
+
+
+def find(name: str) -> Recipe:
+    """Return the recipe of that name.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if name not in RECIPES:
+        raise InputError(
+            f"there is no recipe '{name}'; the recipes are {', '.join(RECIPES)}"
+            f"{did_you_mean(name, RECIPES)}"
+        )
+    return RECIPES[name]
+
+
+# === Recipes as JSON ===
+
+_MODEL_CONFIGS = {"gpt": GPTConfig, "rnn": RNNConfig}
+
+
+def to_json(recipe: Recipe) -> dict[str, Any]:
+    """Return the recipe as what `json.dumps` accepts."""
+    content = asdict(recipe)
+    family = next(name for name, kind in _MODEL_CONFIGS.items() if kind is type(recipe.model))
+    content["model"] = {"family": family, **content["model"]}
+    for name in ("text", "validation"):
+        if content["data"][name] is not None:
+            content["data"][name] = str(Path(content["data"][name]).resolve())
+    return content
+
+
+def from_json(content: Mapping[str, Any]) -> Recipe:
+    """Return the recipe that `to_json` described.
+
+    Raises:
+        KeyError, TypeError: if a field is missing or unknown.
+    """
+    model = dict(content["model"])
+    data = dict(content["data"])
+    for name in ("text", "validation"):
+        if data[name] is not None:
+            data[name] = Path(data[name])
+    data["cleaning"] = tuple(data["cleaning"])
+    return Recipe(
+        description=content["description"],
+        model=_MODEL_CONFIGS[model.pop("family")](**model),
+        data=DataConfig(**data),
+        train=TrainConfig(**content["train"]),
+    )

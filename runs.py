@@ -1,0 +1,435 @@
+"""A run folder: all that a training made, enough to use, compare and continue it anywhere.
+
+config.json       the recipe, the versions, the fingerprint of the data
+tokenizer.json    text to ids and back
+model.keras       the trained model
+history.csv       one row for each validation
+report.json       scores, size, time
+samples.txt       what the model writes
+README.md         the model card
+tensorboard/      the same history for TensorBoard
+checkpoints/      the last and the best state, to go on from
+"""
+
+import json
+import os
+import platform
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import recipes
+from .data.datasets import Corpus
+from .data.tokenizers import Tokenizer
+from .errors import InputError, did_you_mean
+from .files import whole_file, write_text
+from .metrics.language import LanguageScore
+from .models.configs import Sampling
+
+if TYPE_CHECKING:
+    from .data.batches import TokenFile
+    from .models.language_model import LanguageModel
+
+FORMAT = 1
+"""Counts changes to the folder that an older kerazoo could not read."""
+SAMPLE_TOKENS = 500
+
+
+@dataclass
+class Run:
+    """A trained model with its tokenizer, as `kerazoo.load` returns it.
+
+    Args:
+        folder: where it is kept.
+        recipe: how it was made.
+        tokenizer: text to ids and back.
+        model: the model.
+    """
+
+    folder: Path
+    recipe: recipes.Recipe
+    tokenizer: Tokenizer
+    model: "LanguageModel"
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        """What `report.json` says: parameters, steps, seconds, scores."""
+        return read_json(self.folder / "report.json")
+
+    @property
+    def start(self) -> str:
+        """What to begin with when there is no prompt: a line end, if the tokenizer knows it."""
+        ids = self.tokenizer.encode("\n")
+        known = len(ids) > 0 and self.tokenizer.unknown_id not in ids
+        return "\n" if known else self.tokenizer.token(self.tokenizer.vocab_size - 1)
+
+    def generate(self, prompt: str | None = None, max_new_tokens: int = 300, **options: Any) -> str:
+        r"""Continue a text.
+
+        Args:
+            prompt: what to continue; without one, a line end, which is as near to nothing as most
+                texts have.
+            max_new_tokens: how many tokens to add.
+            options: as for `generate_all`.
+
+        Returns:
+            The prompt and its continuation.
+
+        Example:
+            >>> run = kerazoo.load("runs/gpt-shakespeare")  # doctest: +SKIP
+            >>> print(run.generate("ROMEO:\n", 200, sampling=Sampling(seed=1)))  # doctest: +SKIP
+        """
+        return self.generate_all([prompt or self.start], max_new_tokens, **options)[0]
+
+    def summary(self) -> str:
+        """Return the result in two lines."""
+        report = self.report
+        return (
+            f"{report['steps']:,} steps in {report['seconds']:.0f} s, "
+            f"{report['tokens_per_second']:,} tokens/s; best at step {report['best_step']:,}.\n"
+            f"Validation: {_shown(report['validation'])}."
+        )
+
+    def sample(self) -> str:
+        """Return what is in `samples.txt`."""
+        return (self.folder / "samples.txt").read_text(encoding="utf-8")
+
+    def generate_all(
+        self,
+        prompts: Sequence[str],
+        max_new_tokens: int = 300,
+        sampling: Sampling = Sampling(),  # noqa: B008, a frozen dataclass
+        stop: str | None = None,
+        watch: Callable[[list[str]], None] = lambda texts: None,
+    ) -> list[str]:
+        """Continue several texts at once, of any lengths.
+
+        Args:
+            prompts: what to continue.
+            max_new_tokens: how many tokens to add to each.
+            sampling: how tokens are chosen.
+            stop: a text that ends a continuation; it is not part of the result.
+            watch: called with the texts so far, whenever they have grown.
+
+        Returns:
+            Each prompt with its continuation.
+
+        Raises:
+            InputError: if a prompt is empty or has parts that the tokenizer does not know.
+        """
+        from .models.decoding import generate
+
+        token_ids = [self.tokenizer.encode_known(prompt) for prompt in prompts]
+        texts: list[str] = list(prompts)
+
+        def look(rows: list) -> bool:
+            done = []
+            for n, (row, ids) in enumerate(zip(rows, token_ids, strict=True)):
+                # Some kinds put spaces between tokens, so the prompt is decoded along.
+                text = self.tokenizer.decode(row)[len(self.tokenizer.decode(ids)) :]
+                new, found, _ = text.partition(stop) if stop else (text, "", "")
+                texts[n] = prompts[n] + new
+                done.append(bool(found))
+            watch(texts)
+            return all(done)
+
+        generate(self.model, token_ids, max_new_tokens, sampling, look)
+        return texts
+
+
+def load(folder: str | os.PathLike) -> Run:
+    """Return the trained model of a run folder with its tokenizer.
+
+    Args:
+        folder: such as `runs/gpt-shakespeare`.
+
+    Raises:
+        InputError: if there is no such folder, or it holds no complete run that this version reads.
+    """
+    folder = Path(folder)
+    recipe = read_recipe(folder)
+    tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    path = folder / "model.keras"
+    if not path.is_file():
+        raise InputError(
+            f"the run {folder} has not been trained to its end; go on with `python train.py "
+            f"{_recipe_name(folder)} --out {folder} --resume`."
+        )
+    return Run(folder, recipe, tokenizer, load_model(path))
+
+
+def load_model(path: Path) -> "LanguageModel":
+    """Load a model of kerazoo's, in Keras's safe mode: no code from the file is run."""
+    import keras
+
+    from .models import families  # noqa: F401, registers the models
+    from .tasks import language_modeling  # noqa: F401, registers loss and metric
+
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise InputError(f"{path} cannot be read as a model: {first_line}") from None
+
+
+def without_optimizer(model: "LanguageModel") -> "LanguageModel":
+    """Return a copy of the model that has no training state, a third of the size."""
+    copy = type(model).from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def read_recipe(folder: Path) -> recipes.Recipe:
+    """Return the recipe that a run folder was made from.
+
+    Raises:
+        InputError: if the folder is missing, holds no run, or one of another version.
+    """
+    path = folder / "config.json"
+    if not folder.is_dir():
+        beside = [other.name for other in folder.parent.glob("*") if other.is_dir()]
+        raise InputError(
+            f"there is no run folder {folder}, which `python train.py` would make"
+            f"{did_you_mean(folder.name, beside)}"
+        )
+    if not path.is_file():
+        raise InputError(f"{folder} is no run folder: it has no config.json.")
+    config = read_json(path)
+    made_by = f"kerazoo {config.get('kerazoo', 'of an unknown version')}"
+    if config.get("format") != FORMAT:
+        raise InputError(
+            f"{folder} was made by {made_by}, in a format that this version ({version()}) does not "
+            "read; install that version, or train again."
+        )
+    try:
+        return recipes.from_json(config["recipe"])
+    except (KeyError, TypeError, StopIteration) as error:
+        raise InputError(
+            f"{path}, made by {made_by}, does not hold a recipe as this version ({version()}) "
+            f"knows them ({error})."
+        ) from None
+
+
+def check_free(folder: Path, recipe: recipes.Recipe, resume: bool) -> None:
+    """Refuse to train into a folder that holds something else.
+
+    Raises:
+        InputError: if the folder holds a run and `resume` is not set, a run of another recipe, or
+            anything that is no run.
+    """
+    if (folder / "config.json").is_file():
+        if not resume:
+            raise InputError(
+                f"{folder} already holds a run; go on with it by --resume, or choose another --out."
+            )
+        there, here = (_flat(recipes.to_json(recipe)) for recipe in (read_recipe(folder), recipe))
+        for name in here:
+            if here[name] != there.get(name) and name != "description":
+                raise InputError(
+                    f"the run in {folder} has --{name.replace('_', '-')} {there.get(name)}, not "
+                    f"{here[name]}; resume it as it was begun, or choose another --out."
+                )
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(
+            f"{folder} exists and is no run folder; choose another --out, or empty it."
+        )
+
+
+def begin(
+    folder: Path,
+    name: str,
+    recipe: recipes.Recipe,
+    tokenizer: Tokenizer,
+    tokens: Mapping[str, "TokenFile"],
+) -> None:
+    """Make the run folder with `config.json` and `tokenizer.json`, or check that it fits.
+
+    Args:
+        folder: the run folder.
+        name: the recipe's name.
+        recipe: the recipe.
+        tokenizer: the tokenizer.
+        tokens: the splits.
+
+    Raises:
+        InputError: if the run there was begun with other data.
+    """
+    data = {split: content.text_sha256 for split, content in tokens.items()}
+    path = folder / "config.json"
+    if path.is_file():
+        if read_json(path)["data"] != data:
+            raise InputError(
+                f"the text of {folder} is not what it was when the run began; bring the old text "
+                "back, or start a new run."
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(folder / "tokenizer.json")
+    config = {
+        "kerazoo": version(),
+        "format": FORMAT,
+        "name": name,
+        "recipe": recipes.to_json(recipe),
+        "data": data,
+        "environment": environment(),
+    }
+    write_json(path, config)
+
+
+def finish(
+    run: Run,
+    name: str,
+    corpus: Corpus,
+    score: LanguageScore,
+    steps: int,
+    best_step: int,
+    seconds: float,
+) -> None:
+    """Write what a training leaves: model, report, samples and model card.
+
+    Args:
+        run: the run, with the model that is to be kept.
+        name: the recipe's name.
+        corpus: what it was trained on.
+        score: how well it predicts the validation split.
+        steps: optimizer steps taken.
+        best_step: the step from which the model is.
+        seconds: time that the steps took.
+    """
+    settings = run.recipe.train
+    tokens = steps * settings.batch_size * run.recipe.model.context_length
+    report = {
+        "name": name,
+        "parameters": run.model.count_params(),
+        "steps": steps,
+        "best_step": best_step,
+        "seconds": round(seconds, 1),
+        "tokens_per_second": round(tokens / seconds),
+        "validation": score.to_json(),
+    }
+    samples = run.generate(run.start, SAMPLE_TOKENS, sampling=Sampling(seed=0))
+    with whole_file(run.folder / "model.keras") as scratch:
+        without_optimizer(run.model).save(scratch)
+    write_text(run.folder / "samples.txt", samples + "\n")
+    write_text(run.folder / "README.md", _card(run, name, corpus, report, samples))
+    write_json(run.folder / "report.json", report)
+
+
+def new_folder(name: str, parent: Path = Path("runs")) -> Path:
+    """Return a folder for a new run of that recipe: `runs/NAME`, or `runs/NAME-2` and so on."""
+    folder, number = parent / name, 1
+    while folder.exists():
+        number += 1
+        folder = parent / f"{name}-{number}"
+    return folder
+
+
+def latest_folder(name: str, parent: Path = Path("runs")) -> Path:
+    """Return the folder of the newest run of that recipe; `runs/NAME` if there is none."""
+    numbered = re.compile(re.escape(name) + r"(?:-(\d+))?")
+    found = {
+        int(match[1] or 1): folder
+        for folder in parent.glob(f"{name}*")
+        if (match := numbered.fullmatch(folder.name))
+    }
+    return found[max(found)] if found else parent / name
+
+
+def environment() -> dict[str, Any]:
+    """Return what a number depends on besides the code: versions and machine."""
+    packages = ("tensorflow", "keras", "keras-nlp", "tokenizers", "numpy")
+    return {
+        "python": platform.python_version(),
+        **{package: metadata.version(package) for package in packages},
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+    }
+
+
+def version() -> str:
+    """Return this version of kerazoo."""
+    from . import __version__
+
+    return __version__
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file of a run.
+
+    Raises:
+        InputError: if it is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"there is no {path}; the run folder is not complete.") from None
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); train the run again.") from None
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file, whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _recipe_name(folder: Path) -> str:
+    return read_json(folder / "config.json").get("name", recipes.DEFAULT)
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn {"a": {"b": 1}} into {"a.b": 1}; sequences become lists, as in JSON."""
+    flat = {}
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, f"{prefix}{name}."))
+        else:
+            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def _card(run: Run, name: str, corpus: Corpus, report: dict[str, Any], samples: str) -> str:
+    score = report["validation"]
+    shown = "\n".join(f"    {line}" for line in samples.strip("\n").splitlines())
+    command = f"python generate.py {run.folder}"
+    return f"""# {run.folder.name}
+
+{run.recipe.description}
+
+| | |
+|---|---|
+| recipe | `{name}`, kerazoo {version()} |
+| model | {type(run.model).__name__}, {report["parameters"]:,} parameters |
+| data | {corpus.name}; licence: {corpus.licence} |
+| tokenizer | {run.tokenizer.kind}, {run.tokenizer.vocab_size:,} tokens |
+| training | {report["steps"]:,} steps in {report["seconds"]:.0f} s |
+| validation | {_shown(score)} |
+
+`config.json` has every setting and the versions; `history.csv` the course of the training.
+
+## Use
+
+    {command} "some text to go on from"
+
+## A sample
+
+{shown}
+
+## Limits
+
+The model predicts the next token of text like the one that it was trained on. What it writes is
+invented, may repeat its training text word for word, and carries over that text's views.
+"""
+
+
+def _shown(score: Mapping[str, Any]) -> str:
+    bits = score["bits_per_byte"]
+    per_byte = (
+        "bits per byte not defined (lossy tokenizer)"
+        if bits is None
+        else f"{bits:.3f} bits per byte"
+    )
+    return f"loss {score['loss']:.3f} nats, perplexity {score['perplexity']:.2f}, {per_byte}"

@@ -1,0 +1,134 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kerazoo import cli
+from kerazoo.data import command
+from kerazoo.data.datasets import DATASETS
+from kerazoo.errors import InputError, TrainingStopped
+
+ROOT = Path(__file__).parents[1]
+
+
+def python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_importing_kerazoo_and_keras_is_quiet():
+    outcome = python("import kerazoo, keras; keras.ops.ones(3)")
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "", "")
+
+
+def test_a_message_that_is_not_chatter_is_passed_on():
+    code = "import kerazoo.startup as s, os\nwith s._without_chatter(): os.write(2, b'%s')"
+    assert python(code % "something else\\n").stderr == "something else\n"
+    assert python(code % "I0000 00:00:1.5 12 port.cc:153] oneDNN is on\\n").stderr == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["data", "list"],
+        ["train"],
+        ["train", "gpt-nano", "--help"],
+        ["train", "gpt-non"],
+    ],
+)
+def test_help_and_mistakes_do_not_wait_for_tensorflow(arguments):
+    outcome = python(
+        "import sys, atexit\n"
+        f"sys.argv = ['kerazoo', *{arguments}]\n"
+        "atexit.register(lambda: print('tensorflow' in sys.modules, 'keras' in sys.modules))\n"
+        "import kerazoo.cli\n"
+        "kerazoo.cli.main()"
+    )
+    assert outcome.stdout.splitlines()[-1] == "False False"
+    assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "code"),
+    [
+        (InputError("wrong."), "kerazoo: wrong.\n", 2),
+        (TrainingStopped("NaN."), "kerazoo: NaN.\n", 1),
+        (PermissionError(13, "Permission denied", "x"), "kerazoo: Permission denied: x.\n", 2),
+        (OSError(28, "No space left on device", "x"), "kerazoo: the disk is full (writing x)", 2),
+    ],
+)
+def test_an_error_is_one_sentence_and_an_exit_code(error, told, code, capsys, monkeypatch):
+    def fail(arguments):
+        raise error
+
+    monkeypatch.setattr("sys.argv", ["kerazoo"])
+    with pytest.raises(SystemExit) as stop:
+        cli.run(fail)
+    assert stop.value.code == code
+    printed = capsys.readouterr().err
+    assert printed.startswith(told)
+    assert printed.count("\n") == 1
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch):
+    def fail(arguments):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("sys.argv", ["kerazoo"])
+    with pytest.raises(ZeroDivisionError):
+        cli.run(fail)
+
+
+def test_debug_shows_the_traceback_of_any_error(monkeypatch):
+    def fail(arguments):
+        assert arguments == ["x"]
+        raise InputError("wrong.")
+
+    monkeypatch.setattr("sys.argv", ["kerazoo", "--debug", "x"])
+    with pytest.raises(InputError):
+        cli.run(fail)
+
+
+def test_a_reader_that_has_gone_is_no_error():
+    outcome = subprocess.run(
+        f"{sys.executable} {ROOT / 'train.py'} | head -c 1", shell=True, capture_output=True
+    )
+    assert outcome.stderr == b""
+
+
+def test_an_unknown_command_is_refused_with_the_nearest_name():
+    with pytest.raises(InputError, match="did you mean 'generate'"):
+        cli._dispatch(["generat"])
+
+
+def test_the_root_scripts_are_the_commands():
+    for name in ("train", "generate", "evaluate"):
+        outcome = subprocess.run(
+            [sys.executable, str(ROOT / f"{name}.py"), "--help"], capture_output=True, text=True
+        )
+        assert outcome.returncode == 0
+        assert name in outcome.stdout
+
+
+def test_datasets_are_listed_and_shown(capsys):
+    command.main(["list"])
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in DATASETS)
+    command.main(["show", "pydoc"])
+    assert "PSF-2.0" in capsys.readouterr().out
+    command.main(["fetch", "pydoc"])
+    assert "pydoc: train " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["shwo"], "did you mean 'show'"),
+        (["show"], "needs a name"),
+        (["show", "shakspeare"], "did you mean 'shakespeare'"),
+    ],
+)
+def test_wrong_data_commands_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        command.main(arguments)

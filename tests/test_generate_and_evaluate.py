@@ -1,0 +1,240 @@
+"""Writing with runs and comparing them, as from the command line."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+import kerazoo
+from kerazoo import evaluate, generate
+from kerazoo.data.datasets import DataConfig
+from kerazoo.errors import InputError
+from kerazoo.models.configs import GPTConfig, RNNConfig, Sampling
+from kerazoo.recipes import Recipe
+from kerazoo.train import train
+from kerazoo.training.config import TrainConfig
+
+
+@pytest.fixture(scope="module")
+def folders(small_text, tmp_path_factory):
+    """Two small runs on the same text, with tokens of different size."""
+    parent = tmp_path_factory.mktemp("runs")
+    training = TrainConfig(
+        steps=150, validate_every=50, batch_size=8, xla="off", learning_rate=0.01
+    )
+    recipes = {
+        "gpt-char": Recipe(
+            "A test.",
+            GPTConfig(context_length=32, num_layers=1, num_heads=2, width=32),
+            DataConfig(text=small_text),
+            training,
+        ),
+        "lstm-bpe": Recipe(
+            "A test.",
+            RNNConfig(context_length=32, width=32),
+            DataConfig(text=small_text, tokenizer="bpe", vocab_size=280),
+            training,
+        ),
+    }
+    for name, recipe in recipes.items():
+        train(recipe, parent / name, name)
+    return parent
+
+
+def write(capsys, *arguments):
+    generate.main([str(argument) for argument in arguments])
+    return capsys.readouterr().out
+
+
+def test_a_prompt_is_continued_on_the_screen(folders, capsys):
+    out = write(capsys, folders / "gpt-char", "the old", "--max-tokens", 40, "--seed", 1)
+    assert out.startswith("the old")
+    assert len(out) == len("the old") + 40 + 1
+
+
+def test_what_is_learnt_is_written(folders, capsys):
+    out = write(capsys, folders / "gpt-char", "the cat sees ", "--sampler", "greedy")
+    assert (
+        set(out.split())
+        <= {
+            *("the", "cat", "a", "dog", "my", "friend", "old", "king", "sees", "hears", "likes"),
+            *("cat.", "dog.", "friend.", "king."),
+        }
+        or "the" in out
+    )
+
+
+def test_no_prompt_begins_with_a_new_line(folders, capsys):
+    assert write(capsys, folders / "gpt-char", "--max-tokens", 5).startswith("\n")
+
+
+def test_samples_of_one_prompt_differ(folders, capsys):
+    out = write(capsys, folders / "gpt-char", "a dog", "--samples", 3, "--seed", 1)
+    samples = out.strip("\n").split("\n\n---\n\n")
+    assert len(samples) == len(set(samples)) == 3
+    assert all(sample.startswith("a dog") for sample in samples)
+
+
+def test_prompts_of_any_length_go_together(folders, capsys):
+    out = write(capsys, folders / "gpt-char", "a", "my friend hears", "--sampler", "greedy")
+    alone = write(capsys, folders / "gpt-char", "a", "--sampler", "greedy")
+    assert out.split("\n\n---\n\n")[0].strip() == alone.strip()
+
+
+def test_stop_text_ends_a_continuation_and_is_left_out(folders, capsys):
+    out = write(
+        capsys, folders / "gpt-char", "the cat", "--stop", "\\n", "--max-tokens", 200, "--seed", 1
+    )
+    assert out.count("\n") == 1
+
+
+def test_a_prompt_comes_from_a_pipe(folders, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("my friend"))
+    assert write(capsys, folders / "gpt-char", "-", "--max-tokens", 3).startswith("my friend")
+
+
+def test_characters_that_the_tokenizer_does_not_know_are_named(folders):
+    with pytest.raises(InputError, match="'Z', 'ü'.*--data.tokenizer bpe"):
+        generate.main([str(folders / "gpt-char"), "Zür"])
+
+
+def test_a_byte_level_tokenizer_knows_everything(folders, capsys):
+    out = write(capsys, folders / "lstm-bpe", "Zürich 中文", "--max-tokens", 3)
+    assert out.startswith("Zürich 中文")
+
+
+@pytest.mark.parametrize("sampler", ["greedy", "top-k", "top-p", "beam", "contrastive"])
+def test_every_sampler_writes(folders, capsys, sampler):
+    out = write(capsys, folders / "lstm-bpe", "the", "--sampler", sampler, "--max-tokens", 4)
+    assert len(out) > len("the\n")
+
+
+def test_streamed_text_is_the_text_at_once(folders):
+    run = kerazoo.load(folders / "lstm-bpe")
+    seen = []
+    text = run.generate(
+        "the", 100, sampling=Sampling(seed=3), watch=lambda texts: seen.append(texts[0])
+    )
+    assert len(seen) == 4
+    assert seen[-1] == text
+    assert all(text.startswith(part.rstrip("\ufffd")) for part in seen)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "PATH"),
+        (["no-such-run"], "no run folder no-such-run"),
+        (["{run}", "x", "--temperature", "0"], "--temperature is 0.0; it must be above 0"),
+        (["{run}", "x", "--sampler", "topk"], "'topk'.*--sampler.*'top-k'"),
+        (["{run}", "x", "--max-tokens", "0"], "--max-tokens is 0; it must be at least 1"),
+        (["{run}", ""], "empty prompt"),
+    ],
+)
+def test_wrong_arguments_are_refused(folders, arguments, message):
+    run = str(folders / "gpt-char")
+    with pytest.raises(InputError, match=f"(?s){message}"):
+        generate.main([argument.format(run=run) for argument in arguments])
+
+
+def test_generated_names_are_sorted_by_novelty(mirror, tmp_path, capsys):
+    recipe = Recipe(
+        "A test.",
+        RNNConfig(context_length=16, width=32),
+        DataConfig(name="names"),
+        TrainConfig(steps=100, validate_every=100, learning_rate=0.01, batch_size=16),
+    )
+    train(recipe, tmp_path / "names")
+    capsys.readouterr()
+    out = write(capsys, tmp_path / "names", "--max-tokens", 200, "--seed", 1)
+    groups = out.strip().split("\n\n")[-3:]
+    assert [group.split(" (")[0] for group in groups] == ["seen in training", "seen in test", "new"]
+
+
+def test_runs_are_compared_on_held_out_text_in_the_same_unit(folders, tmp_path, capsys):
+    files = {name: tmp_path / f"scores.{name}" for name in ("json", "csv", "chart")}
+    evaluate.main(
+        [str(folders / "gpt-char"), str(folders / "lstm-bpe")]
+        + [part for name, path in files.items() for part in (f"--{name}", str(path))]
+    )
+    table = capsys.readouterr().out
+    rows = json.loads(files["json"].read_text())
+    assert sorted(row["run"] for row in rows) == ["gpt-char", "lstm-bpe"]
+    assert [row["bits/byte"] for row in rows] == sorted(row["bits/byte"] for row in rows)
+    for row in rows:
+        assert row["run"] in table
+        assert f"{row['bits/byte']:.3f}" in table
+        assert 0 < row["bits/byte"] < 4
+        assert row["perplexity"] == pytest.approx(np.exp(row["loss"]))
+        assert row["scored on"].endswith("small.txt validation")
+    with open(files["csv"], newline="") as file:
+        assert [row["run"] for row in csv.DictReader(file)] == [row["run"] for row in rows]
+    assert files["chart"].read_bytes().startswith(b"\x89PNG")
+
+
+def test_all_runs_can_be_scored_on_another_text(folders, tmp_path, capsys):
+    text, scores, chart = (tmp_path / name for name in ("other.txt", "scores.json", "chart.png"))
+    text.write_text("the old king likes a dog.\n" * 20)
+    options = {"--text": text, "--json": scores, "--chart": chart}
+    evaluate.main([str(folders / "gpt-char"), *(str(part) for p in options.items() for part in p)])
+    (row,) = json.loads(scores.read_text())
+    assert row["scored on"] == f"{text} validation"
+    assert row["bits/byte"] < 2
+
+
+def test_a_run_is_scored_on_a_split_by_name(folders):
+    run = kerazoo.load(folders / "gpt-char")
+    losses = {
+        split: evaluate.evaluate(run, split=split)["loss"] for split in ("train", "validation")
+    }
+    assert losses["train"] != losses["validation"]
+    with pytest.raises(InputError, match="no test split; it has train, validation"):
+        evaluate.evaluate(run, split="test")
+
+
+def test_charts_beside_the_runs_are_passed_over(folders, capsys):
+    evaluate.main([str(folders / "gpt-char")])
+    assert (folders / "quality.png").is_file()
+    evaluate.main([str(path) for path in sorted(folders.iterdir())])
+    assert "gpt-char" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [([], "no run folder is given"), (["no-such-run"], "no run folder no-such-run")],
+)
+def test_runs_that_are_not_there_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        evaluate.main(arguments)
+
+
+def copy_with(folder, tmp_path, **changes):
+    """Copy a run, and change or delete (None) some of its files."""
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    for name, content in changes.items():
+        path = copy / name.replace("__", ".")
+        path.unlink() if content is None else path.write_text(content)
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"config__json": None}, "is no run folder"),
+        ({"config__json": "{"}, "config.json is damaged"),
+        ({"config__json": '{"format": 99, "kerazoo": "9.1"}'}, "made by kerazoo 9.1, in a format"),
+        ({"config__json": '{"format": 1, "recipe": {}}'}, "does not hold a recipe"),
+        ({"model__keras": None}, "has not been trained to its end.*--resume"),
+        ({"model__keras": "no zip"}, "model.keras cannot be read as a model"),
+        ({"tokenizer__json": None}, "there is no .*tokenizer.json"),
+        ({"tokenizer__json": "{}"}, "tokenizer.json cannot be read"),
+    ],
+)
+def test_a_run_that_is_not_whole_is_refused(folders, tmp_path, changes, message):
+    with pytest.raises(InputError, match=f"(?s){message}"):
+        kerazoo.load(copy_with(folders / "gpt-char", tmp_path, **changes))

@@ -1,0 +1,306 @@
+"""Training from end to end: real text, real processes."""
+
+import csv
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kerazoo
+from kerazoo import recipes, runs
+from kerazoo.data.datasets import DataConfig
+from kerazoo.errors import InputError, TrainingStopped
+from kerazoo.models.configs import GPTConfig, RNNConfig
+from kerazoo.recipes import Recipe
+from kerazoo.train import main, train
+from kerazoo.training import checkpoints
+from kerazoo.training.config import TrainConfig
+
+ROOT = Path(__file__).parents[1]
+# The same training as options and as a recipe: small, with dropout, so that chance has a part.
+MODEL = {"context_length": 16, "num_layers": 1, "num_heads": 2, "width": 16, "dropout": 0.1}
+TRAIN = {"steps": 60, "validate_every": 20, "batch_size": 4, "xla": "off", "learning_rate": 3e-3}
+
+
+def small_recipe(text, **train_fields):
+    return Recipe(
+        "A test.",
+        GPTConfig(**MODEL),
+        DataConfig(text=text),
+        TrainConfig(**{**TRAIN, **train_fields}),
+    )
+
+
+def as_options(prefix, fields):
+    for name, value in fields.items():
+        yield from (f"--{prefix}.{name.replace('_', '-')}", str(value))
+
+
+def all_weights(folder):
+    model = kerazoo.load_model(folder / "checkpoints" / "step-00000060" / "model.keras")
+    return model.get_weights()
+
+
+@pytest.fixture(scope="module")
+def finished(small_text, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    return train(small_recipe(small_text), folder, "a-test")
+
+
+def test_a_run_folder_holds_all_that_the_training_made(finished):
+    names = {path.name for path in finished.folder.iterdir()}
+    assert names == {
+        "config.json",
+        "tokenizer.json",
+        "model.keras",
+        "history.csv",
+        "report.json",
+        "samples.txt",
+        "README.md",
+        "tensorboard",
+        "checkpoints",
+    }
+
+
+def test_the_history_has_a_row_for_each_validation(finished):
+    with open(finished.folder / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [20, 40, 60]
+    losses = [float(row["val_loss"]) for row in rows]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_a_run_loads_with_its_tokenizer_and_scores_as_reported(finished):
+    from kerazoo.data.batches import tokenize
+    from kerazoo.data.datasets import load
+    from kerazoo.tasks.language_modeling import score
+
+    run = kerazoo.load(finished.folder)
+    assert run.recipe == finished.recipe
+    tokens = tokenize(load(run.recipe.data).validation, run.tokenizer)
+    result = score(run.model, tokens, stride=16)
+    assert result.loss == pytest.approx(run.report["validation"]["loss"], rel=1e-5)
+    assert result.loss < np.log(run.tokenizer.vocab_size)
+
+
+def test_the_model_file_has_no_optimizer_in_it(finished):
+    run = kerazoo.load(finished.folder)
+    assert getattr(run.model, "optimizer", None) is None
+    with_it = finished.folder / "checkpoints" / "best.keras"
+    assert (finished.folder / "model.keras").stat().st_size < 0.7 * with_it.stat().st_size
+
+
+def test_the_model_card_tells_data_licence_size_and_score(finished):
+    card = (finished.folder / "README.md").read_text()
+    report = finished.report
+    for part in ("a-test", "your own text", f"{report['parameters']:,}", "bits per byte", "Limits"):
+        assert part in card
+
+
+def test_the_same_seed_gives_the_same_weights(finished, small_text, tmp_path):
+    train(small_recipe(small_text), tmp_path / "again")
+    for first, second in zip(
+        all_weights(finished.folder), all_weights(tmp_path / "again"), strict=True
+    ):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_a_killed_training_resumes_to_the_same_weights(finished, small_text, tmp_path):
+    folder = tmp_path / "killed"
+    command = [sys.executable, str(ROOT / "train.py"), "gpt-nano", "--out", str(folder)]
+    command += ["--data.text", str(small_text), "--model.use-bias", "--train.seed", "0"]
+    command += [*as_options("model", MODEL), *as_options("train", TRAIN)]
+    command += ["--train.final-learning-rate", "0.1", "--train.warmup", "0.05"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        while not list(folder.glob("checkpoints/step-*")):
+            assert process.poll() is None, "the training ended before it could be killed"
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (folder / "model.keras").exists()
+    with pytest.raises(InputError, match="has not been trained to its end"):
+        kerazoo.load(folder)
+
+    recipe = runs.read_recipe(folder)
+    assert recipe.train == finished.recipe.train
+    run = train(recipe, folder, resume=True)
+    for resumed, uninterrupted in zip(
+        all_weights(folder), all_weights(finished.folder), strict=True
+    ):
+        np.testing.assert_array_equal(resumed, uninterrupted)
+    assert run.report["validation"] == finished.report["validation"]
+    with open(folder / "history.csv", newline="") as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == [20, 40, 60]
+
+
+def test_resuming_what_has_ended_changes_nothing(finished, small_text, capsys):
+    before = (finished.folder / "model.keras").read_bytes()
+    train(small_recipe(small_text), finished.folder, resume=True)
+    assert "already ended" in capsys.readouterr().out
+    assert (finished.folder / "model.keras").read_bytes() == before
+
+
+def test_a_taken_folder_is_refused(finished, small_text, tmp_path):
+    with pytest.raises(InputError, match="already holds a run"):
+        train(small_recipe(small_text), finished.folder)
+    with pytest.raises(InputError, match="--train.steps 60, not 61"):
+        train(small_recipe(small_text, steps=61), finished.folder, resume=True)
+    (tmp_path / "thesis.tex").write_text("my only copy")
+    with pytest.raises(InputError, match="exists and is no run folder"):
+        train(small_recipe(small_text), tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "my only copy"
+
+
+def test_resuming_on_a_changed_text_is_refused(small_text, tmp_path):
+    text = tmp_path / "text.txt"
+    shutil.copy(small_text, text)
+    train(small_recipe(text, steps=2, validate_every=2), tmp_path / "run")
+    (tmp_path / "run" / "report.json").unlink()
+    text.write_text(text.read_text() + "the cat sees the cat.\n")
+    with pytest.raises(InputError, match="is not what it was when the run began"):
+        train(small_recipe(text, steps=2, validate_every=2), tmp_path / "run", resume=True)
+
+
+def test_nan_stops_the_training_with_step_and_cause(small_text, tmp_path):
+    recipe = small_recipe(
+        small_text,
+        optimizer="sgd",
+        learning_rate=1e30,
+        clip_norm=0.0,
+        warmup=0.7,
+        steps=30,
+        validate_every=1,
+    )
+    with pytest.raises(TrainingStopped, match=r"at step \d+; the likely cause is a gradient too"):
+        train(recipe, tmp_path / "run")
+    assert checkpoints.read_state(tmp_path / "run").step > 0
+    model = kerazoo.load_model(checkpoints.best(tmp_path / "run"))
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def test_a_training_on_the_clock_ends_with_the_minute_and_its_learning_rate(small_text, tmp_path):
+    recipe = small_recipe(small_text, steps=None, minutes=0.05, validate_every=1000)
+    run = train(recipe, tmp_path / "run")
+    assert 3 <= run.report["seconds"] < 10
+    with open(run.folder / "history.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert 3e-4 <= float(row["learning_rate"]) < 1.5e-3  # on its way from 3e-3 down to 3e-4
+
+
+def test_an_epoch_is_a_pass_over_the_training_text(small_text, tmp_path):
+    run = train(small_recipe(small_text, steps=None, epochs=0.5), tmp_path / "run")
+    tokens = small_text.stat().st_size * 0.9
+    assert run.report["steps"] == int(np.ceil(0.5 * tokens / (4 * 16)))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_trains_and_keeps_its_policy(small_text, tmp_path, precision):
+    run = train(small_recipe(small_text, precision=precision, steps=20), tmp_path / "run")
+    loaded = kerazoo.load(run.folder)
+    assert loaded.model.compute_dtype == precision
+    assert loaded.report["validation"]["loss"] < np.log(run.tokenizer.vocab_size)
+
+
+def test_accumulation_counts_steps_and_resumes_like_whole_batches(small_text, tmp_path):
+    run = train(small_recipe(small_text, accumulate=2, steps=6, validate_every=3), tmp_path / "a")
+    assert run.report["steps"] == 6
+    whole = train(small_recipe(small_text, steps=6, validate_every=3), tmp_path / "b")
+    # Dropout draws otherwise in two halves, so the two runs are alike and not the same.
+    assert run.report["validation"]["loss"] == pytest.approx(
+        whole.report["validation"]["loss"], abs=0.1
+    )
+
+
+@pytest.mark.parametrize("kind", ["byte", "word", "bpe", "wordpiece", "unigram"])
+def test_every_tokenizer_trains(small_text, tmp_path, kind):
+    recipe = replace(
+        small_recipe(small_text, steps=4, validate_every=4),
+        model=RNNConfig(context_length=16, width=8),
+        data=DataConfig(text=small_text, tokenizer=kind, vocab_size=300),
+    )
+    score = train(recipe, tmp_path / "run").report["validation"]
+    assert np.isfinite(score["loss"])
+    assert (score["bits_per_byte"] is None) == (kind == "wordpiece")
+
+
+def test_a_text_shorter_than_a_window_leaves_nothing_behind(tmp_path):
+    (tmp_path / "short.txt").write_text("too short")
+    with pytest.raises(InputError, match="8 tokens and one window needs 17"):
+        train(small_recipe(tmp_path / "short.txt"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_stops_with_a_sentence_and_keeps_the_checkpoint(small_text, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        command = [sys.executable, str(ROOT / "train.py"), "gpt-nano", "--out", str(disk / "run")]
+        command += ["--data.text", str(small_text), "--train.steps", "4", "--train.xla", "off"]
+        command += ["--model.width", "32", "--train.validate-every", "2"]
+        outcome = subprocess.run(command, capture_output=True, text=True)
+        assert outcome.returncode == 2
+        assert outcome.stderr.startswith("kerazoo: the disk is full")
+        assert outcome.stderr.count("\n") == 1
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_every_recipe_comes_back_from_json():
+    for recipe in recipes.RECIPES.values():
+        assert recipes.from_json(recipes.to_json(recipe)) == recipe
+
+
+def test_options_override_the_recipe_and_a_length_replaces_its_length(small_text, tmp_path, capsys):
+    arguments = ["lstm-shakespeare", "--data.text", str(small_text), "--model.width", "8"]
+    main([*arguments, "--train.steps", "3", "--out", str(tmp_path / "run")])
+    recipe = runs.read_recipe(tmp_path / "run")
+    assert (recipe.train.steps, recipe.train.minutes, recipe.model.width) == (3, None, 8)
+    assert "3 steps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gpt-shakespear"], "no recipe 'gpt-shakespear'.*did you mean 'gpt-shakespeare'"),
+        (["gpt-nano", "--model.num-heads", "3"], "--model.num-heads 3 does not divide"),
+        (["gpt-nano", "--model.num-head", "3"], "--model.num-head.*did you mean --model.num-heads"),
+        (["gpt-nano", "--train.steps", "many"], "--train.steps.*'many'"),
+        (["gpt-nano", "--train.optimizer", "adan"], "'adan'.*--train.optimizer.*'adamw'"),
+        (["gpt-nano", "--train.steps", "1", "--train.minutes", "1"], "is given 2 times"),
+        (["gpt-nano", "--model.vocab-size", "7", "--data.name", "pydoc"], "leave --model.vocab"),
+        (["gpt-nano", "--data.name", "pidoc"], "did you mean 'pydoc'"),
+        (["gpt-nano", "--data.text", "/no/such.txt"], "no file or folder /no/such.txt"),
+    ],
+)
+def test_wrong_options_are_refused_by_name(arguments, message, tmp_path):
+    with pytest.raises(InputError, match=f"(?s){message}"):
+        main([*arguments, "--out", str(tmp_path / "run")])
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_a_recipe_the_recipes_are_listed(capsys):
+    main([])
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in recipes.RECIPES)
+
+
+def test_runs_are_numbered_and_the_newest_is_resumed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert runs.new_folder("gpt") == runs.latest_folder("gpt") == Path("runs/gpt")
+    for name in ("gpt", "gpt-2", "gpt-10", "gpt-nano", "gpt-3x"):
+        Path("runs", name).mkdir(parents=True)
+    assert runs.new_folder("gpt") == Path("runs/gpt-3")
+    assert runs.latest_folder("gpt") == Path("runs/gpt-10")

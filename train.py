@@ -1,0 +1,235 @@
+"""Train a recipe: text -> ids -> batches -> model -> loss, and a run folder that holds the result.
+
+python train.py                                    lists the recipes
+python train.py gpt-shakespeare
+python train.py gpt-shakespeare --train.steps 500 --data.text my.txt --model.num-layers 8
+python train.py gpt-shakespeare --resume           goes on after an interruption
+"""
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from kerazoo import recipes, runs
+from kerazoo.cli import parse
+from kerazoo.data import datasets, tokenizers
+from kerazoo.errors import InputError
+from kerazoo.models.configs import ModelConfig
+from kerazoo.recipes import Recipe
+from kerazoo.training.config import TrainConfig
+
+LENGTHS = ("steps", "epochs", "minutes")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `python train.py RECIPE` takes: where the run goes, and the recipe's fields."""
+
+    model: ModelConfig
+    data: datasets.DataConfig
+    train: TrainConfig
+    out: Path | None = None
+    """Folder of the run; without it runs/RECIPE, or runs/RECIPE-2 and so on if that exists."""
+    resume: bool = False
+    """Go on from the last checkpoint in the folder; begin if there is none."""
+
+
+def train(recipe: Recipe, folder: Path, name: str = "custom", resume: bool = False) -> runs.Run:
+    """Train a recipe and return the run.
+
+    Args:
+        recipe: model, data and training.
+        folder: where the run goes: a new or empty folder, or with `resume` that of the run.
+        name: what the recipe is called in the model card.
+        resume: go on from the last checkpoint, to where an uninterrupted run would have come.
+
+    Raises:
+        InputError: if the recipe asks for what cannot be done, or the folder is taken.
+        TrainingStopped: if the loss becomes NaN.
+    """
+    runs.check_free(folder, recipe, resume)
+    if (folder / "report.json").is_file():
+        print(f"The training in {folder} has already ended.")
+        return runs.load(folder)
+    # TensorFlow starts here, so that `--help` and most mistakes need not wait for it.
+    import keras
+
+    from kerazoo.data import batches
+    from kerazoo.models import families
+    from kerazoo.tasks import language_modeling
+    from kerazoo.training import callbacks, checkpoints, optimizers
+
+    settings, length = recipe.train, recipe.model.context_length
+    keras.utils.set_random_seed(settings.seed)
+
+    # Text to ids; the tokenizer learns from the training text alone.
+    corpus = datasets.load(recipe.data)
+    if resume and (folder / "tokenizer.json").is_file():
+        tokenizer = tokenizers.Tokenizer.load(folder / "tokenizer.json")
+    else:
+        tokenizer = tokenizers.train(recipe.data.tokenizer, corpus.train, recipe.data.vocab_size)
+    tokens = {split: batches.tokenize(text, tokenizer) for split, text in corpus.splits.items()}
+    learnt, held_out = tokens["train"], tokens["validation"]
+
+    # Model, loss, optimizer.
+    model = families.build(_with_vocabulary(recipe.model, tokenizer), settings.policy)
+    total_steps = _total_steps(settings, learnt.num_tokens, length)
+    optimizer = optimizers.make_optimizer(
+        settings,
+        optimizers.make_schedule(settings, total_steps) if total_steps else settings.learning_rate,
+        model.trainable_variables,
+    )
+    model.compile(
+        optimizer,
+        loss=language_modeling.NextTokenLoss(settings.label_smoothing),
+        weighted_metrics=[language_modeling.BitsPerByte(held_out.num_tokens / held_out.num_bytes)],
+        jit_compile=model.prefers_xla if settings.xla == "auto" else settings.xla == "on",
+        steps_per_execution=_batches_per_call(settings, total_steps, length, model.count_params()),
+    )
+
+    # Where an interrupted run stood; for a new one, the beginning.
+    optimizer.build(model.trainable_variables)  # or `fit` would trace the step twice
+    state = checkpoints.restore(folder, model)
+
+    # Ids to batches.
+    training = batches.training_windows(
+        learnt,
+        length,
+        settings.batch_size // settings.accumulate,
+        settings.seed,
+        first_batch=state.step * settings.accumulate,
+    )
+
+    # Training.
+    runs.begin(folder, name, recipe, tokenizer, tokens)
+    print(
+        f"Training {name}, {model.count_params():,} parameters, on {corpus.name}, "
+        f"{learnt.num_tokens:,} tokens, in {folder}"
+    )
+    progress = callbacks.Length(
+        settings, total_steps, settings.batch_size * length, state.step, state.seconds
+    )
+    if progress.share < 1:
+        model.fit(
+            training,
+            epochs=sys.maxsize,  # `progress` says when to stop
+            initial_epoch=state.round,
+            steps_per_epoch=settings.validate_every * settings.accumulate,
+            callbacks=[
+                progress,
+                callbacks.StopAtNaN(settings, progress),
+                callbacks.Validation(
+                    lambda: language_modeling.score(
+                        model, batches.head(held_out, settings.validation_tokens), stride=length
+                    )
+                ),
+                checkpoints.History(folder, state),
+                keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+                checkpoints.Checkpoints(folder, progress, state),
+                callbacks.Progress(),
+            ],
+            verbose=1 if sys.stdout.isatty() or "ipykernel" in sys.modules else 2,
+            shuffle=False,
+        )
+
+    # The result: the weights that validated best, how good they are, and what they write.
+    model.load_weights(checkpoints.best(folder))
+    score = language_modeling.score(model, held_out, stride=length)
+    run = runs.Run(folder, recipe, tokenizer, model)
+    state = checkpoints.read_state(folder)
+    runs.finish(run, name, corpus, score, state.step, state.best_step, state.seconds)
+    return run
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run `python train.py` with these arguments."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        _list_recipes()
+        return
+    name, *rest = arguments
+    options = parse(_defaults(name, rest), rest, f"train.py {name}", recipes.find(name).description)
+    folder = options.out
+    if folder is None:
+        folder = runs.latest_folder(name) if options.resume else runs.new_folder(name)
+    recipe = replace(
+        recipes.find(name), model=options.model, data=options.data, train=options.train
+    )
+    try:
+        run = train(recipe, folder, name, options.resume)
+    except KeyboardInterrupt:
+        raise InputError(
+            f"interrupted; `python train.py {' '.join(arguments)} --out {folder} --resume` goes on "
+            "from the last checkpoint."
+        ) from None
+    print(f"\n{run.summary()}\n\n{run.sample()}\n\nWrite more: python generate.py {folder}")
+
+
+def _defaults(name: str, arguments: Sequence[str]) -> Options:
+    """Return the options before the arguments; a length that those give replaces the recipe's."""
+    recipe = recipes.find(name)
+    given = [length for length in LENGTHS if any(_names(a, length) for a in arguments)]
+    settings = recipe.train
+    if given:
+        only = {length: 1 if length == given[0] else None for length in LENGTHS}
+        settings = replace(settings, **only)
+    return Options(recipe.model, recipe.data, settings)
+
+
+def _names(argument: str, length: str) -> bool:
+    return argument.split("=")[0] == f"--train.{length}"
+
+
+def _with_vocabulary(config: ModelConfig, tokenizer: tokenizers.Tokenizer) -> ModelConfig:
+    if config.vocab_size not in (0, tokenizer.vocab_size):
+        raise InputError(
+            f"--model.vocab-size is {config.vocab_size} and the tokenizer has "
+            f"{tokenizer.vocab_size} tokens; leave --model.vocab-size out."
+        )
+    return replace(config, vocab_size=tokenizer.vocab_size)
+
+
+def _total_steps(settings: TrainConfig, num_tokens: int, length: int) -> int | None:
+    """Return the length of the training in steps, or None if the clock decides."""
+    if settings.epochs is None:
+        return settings.steps
+    return math.ceil(settings.epochs * num_tokens / (settings.batch_size * length))
+
+
+def _batches_per_call(
+    settings: TrainConfig, total_steps: int | None, length: int, num_parameters: int
+) -> int:
+    """Return how many batches Keras takes at a time, between two looks at clock and callbacks.
+
+    Small models spend more of a step in Python than larger ones, so they take up to ten at a time,
+    as long as those need less than about half a second on two CPU cores.
+    """
+    # About 6 floating-point operations for each parameter and token (Kaplan et al. 2020).
+    work = 6 * num_parameters * length * settings.batch_size / settings.accumulate
+    most = int(min(10, max(1, 5e10 // work)))
+    rounds = (settings.validate_every, total_steps or settings.validate_every)
+    batches = math.gcd(*rounds) * settings.accumulate
+    return max(number for number in range(1, most + 1) if batches % number == 0)
+
+
+def _list_recipes() -> None:
+    table = Table(
+        title="Recipes: python train.py RECIPE [--option value ...]", title_justify="left"
+    )
+    for column in ("recipe", "what it is"):
+        table.add_column(column)
+    for name, recipe in recipes.RECIPES.items():
+        table.add_row(name, recipe.description)
+    console = Console()
+    console.print(table)
+    console.print("`python train.py RECIPE --help` lists the options of a recipe.", highlight=False)
+
+
+if __name__ == "__main__":
+    from kerazoo.cli import run as run_command
+
+    run_command(main)
