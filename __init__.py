@@ -10,7 +10,7 @@ TensorFlow starts when it is first needed, not here.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .startup import hush_tensorflow
+from .startup import prepare_tensorflow
 
 if TYPE_CHECKING:
     from .runs import Run, load, load_model
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Run", "__version__", "load", "load_model"]
 
-hush_tensorflow()
+prepare_tensorflow()
 
 
 def __getattr__(name: str) -> Any:
