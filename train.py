@@ -139,7 +139,8 @@ def train(recipe: Recipe, folder: Path, name: str = "custom", resume: bool = Fal
 
     # The result: the weights that validated best, how good they are, and what they write.
     model.load_weights(checkpoints.best(folder))
-    score = language_modeling.score(model, held_out, stride=length)
+    judged = batches.head(held_out, settings.report_tokens)
+    score = language_modeling.score(model, judged, stride=length)
     run = runs.Run(folder, recipe, tokenizer, model)
     state = checkpoints.read_state(folder)
     runs.finish(run, name, corpus, score, state.step, state.best_step, state.seconds)

@@ -191,8 +191,10 @@ def _byte(text: Text, vocab_size: int) -> tokenizers.Tokenizer:
 
 
 def _char(text: Text, vocab_size: int) -> tokenizers.Tokenizer:
-    characters = sorted(set().union(*_parts_of(text)))
-    vocabulary = {token: token_id for token_id, token in enumerate([UNKNOWN, *characters])}
+    characters: set[str] = set()
+    for part in _parts_of(text):
+        characters.update(part)
+    vocabulary = {token: token_id for token_id, token in enumerate([UNKNOWN, *sorted(characters)])}
     # Byte pair encoding without merges is the library's fastest way to single characters.
     tokenizer = tokenizers.Tokenizer(models.BPE(vocabulary, merges=[], unk_token=UNKNOWN))
     tokenizer.decoder = decoders.Fuse()
@@ -247,7 +249,9 @@ def _characters_inside_words(parts: Iterable[str]) -> list[str]:
     def is_in_word(character: str) -> bool:
         return not (character.isspace() or unicodedata.category(character)[0] == "P")
 
-    pairs = set().union(*map(itertools.pairwise, parts))
+    pairs: set[tuple[str, str]] = set()
+    for part in parts:
+        pairs.update(itertools.pairwise(part))
     return sorted({second for pair in pairs for second in pair[1:] if all(map(is_in_word, pair))})
 
 

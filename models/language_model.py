@@ -31,7 +31,7 @@ class LanguageModel(keras.Model):
 
     config_class: type[ModelConfig]
     prefers_xla: bool
-    """Whether training is faster compiled by XLA; measured by `make bench`."""
+    """Whether XLA makes it faster on this machine; measured by `make bench`."""
 
     def __init__(self, config: ModelConfig, **kwargs):
         super().__init__(**kwargs)

@@ -50,7 +50,9 @@ class TrainConfig:
     validate_every: int = 250
     """Steps from one validation, with its checkpoint, to the next."""
     validation_tokens: int = 20_000
-    """The most tokens that a validation in training looks at; the one after it looks at all."""
+    """The most tokens that a validation in training looks at."""
+    report_tokens: int = 1_000_000
+    """The most tokens that the validation after the training looks at."""
     seed: int = 0
     """Decides initial weights, dropout and the order of the data."""
 
@@ -64,7 +66,7 @@ class TrainConfig:
                 "give one of --train.steps, --train.epochs and --train.minutes."
             )
         positive = ("batch_size", "accumulate", "learning_rate", "validate_every")
-        for name in (given[0], *positive, "validation_tokens"):
+        for name in (given[0], *positive, "validation_tokens", "report_tokens"):
             if not getattr(self, name) > 0:
                 self._refuse(name, "above 0")
         for name in ("weight_decay", "clip_norm", "adam_learning_rate", "seed"):

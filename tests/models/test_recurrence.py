@@ -1,0 +1,59 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerazoo.models.recurrence import CELLS, recur
+from kerazoo.models.rnn import KERAS_LAYERS
+
+
+def normal(*shape, seed):
+    return tf.constant(np.random.default_rng(seed).normal(size=shape).astype("float32"))
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("xla", [False, True])
+def test_outputs_and_all_gradients_equal_those_of_keras(name, xla):
+    batch_size, length, width_in, width = 3, 6, 5, 4
+    layer = KERAS_LAYERS[name](width, return_sequences=True, return_state=True)
+    layer.build((None, None, width_in))
+    layer.set_weights([normal(*w.shape, seed=n) for n, w in enumerate(layer.weights)])
+    x = normal(batch_size, length, width_in, seed=10)
+    states = 2 if name == "lstm" else 1
+    state = tuple(normal(batch_size, width, seed=20 + n) for n in range(states))
+    # A loss in which every output has a part of its own.
+    factors = [normal(batch_size, length, width, seed=30)]
+    factors += [normal(batch_size, width, seed=31 + n) for n in range(states)]
+
+    def run(function):
+        with tf.GradientTape() as tape:
+            watched = [x, *state, *(weight.value for weight in layer.weights)]
+            tape.watch(watched)
+            outputs = function()
+            loss = sum(tf.reduce_sum(f * y) for f, y in zip(factors, outputs, strict=True))
+        return [*outputs, *tape.gradient(loss, watched)]
+
+    def ours():
+        outputs, last = recur(CELLS[name], x, state, *(w.value for w in layer.weights))
+        return outputs, *last
+
+    expected = run(lambda: layer(x, initial_state=list(state)))
+    found = tf.function(lambda: run(ours), jit_compile=xla, autograph=False)()
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_any_number_of_texts_at_once(name):
+    layer = KERAS_LAYERS[name](4)
+    layer.build((None, None, 5))
+    weights = [keras.ops.convert_to_tensor(weight) for weight in layer.weights]
+    states = 2 if name == "lstm" else 1
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 5))], autograph=False)
+    def outputs(x):
+        return recur(CELLS[name], x, (tf.zeros((tf.shape(x)[0], 4)),) * states, *weights)[0]
+
+    for batch_size, length in ((1, 1), (3, 2)):
+        x = normal(batch_size, length, 5, seed=0)
+        np.testing.assert_allclose(outputs(x)[:, -1], layer(x), atol=1e-6)
