@@ -118,6 +118,11 @@ def make_norm(kind: str, use_bias: bool, dtype: keras.DTypePolicy, name: str) ->
     return keras.layers.LayerNormalization(epsilon=1e-5, center=use_bias, dtype=dtype, name=name)
 
 
+def _own(initializer: keras.Initializer | str) -> keras.Initializer:
+    """Return the initializer with random numbers of its own; one object always draws the same."""
+    return keras.initializers.get(initializer).clone()
+
+
 class CausalAttention(keras.Layer):
     """Multi-head self-attention in which a position sees itself and what came before it.
 
@@ -155,7 +160,7 @@ class CausalAttention(keras.Layer):
         options = {"use_bias": use_bias, "dtype": self.dtype_policy}
         self.query, self.key, self.value = (
             keras.layers.Dense(
-                heads * head_dim, kernel_initializer=initializer, name=name, **options
+                heads * head_dim, kernel_initializer=_own(initializer), name=name, **options
             )
             for name, heads in (
                 ("query", num_heads),
@@ -173,7 +178,7 @@ class CausalAttention(keras.Layer):
         self.output_dense = keras.layers.Dense(
             input_shape[-1],
             use_bias=self.use_bias,
-            kernel_initializer=self.output_initializer,
+            kernel_initializer=_own(self.output_initializer),
             dtype=self.dtype_policy,
             name="output",
         )
@@ -257,7 +262,7 @@ class FeedForward(keras.Layer):
         self.inner = keras.layers.Dense(
             width,
             use_bias=use_bias,
-            kernel_initializer=initializer,
+            kernel_initializer=_own(initializer),
             dtype=self.dtype_policy,
             name="inner",
         )
@@ -267,7 +272,7 @@ class FeedForward(keras.Layer):
         self.output_dense = keras.layers.Dense(
             input_shape[-1],
             use_bias=self.use_bias,
-            kernel_initializer=self.output_initializer,
+            kernel_initializer=_own(self.output_initializer),
             dtype=self.dtype_policy,
             name="output",
         )
