@@ -39,6 +39,7 @@ RECIPES: dict[str, Recipe] = {
             num_layers=4,
             num_heads=3,
             width=96,
+            feed_forward_width=288,
             use_bias=False,
             norm="rms",
             positions="rotary",
@@ -50,7 +51,7 @@ RECIPES: dict[str, Recipe] = {
             minutes=1,
             batch_size=24,
             optimizer="muon",
-            learning_rate=0.012,
+            learning_rate=0.01,
             final_learning_rate=0.0,
             warmup=0.02,
             weight_decay=0.01,
@@ -103,7 +104,12 @@ RECIPES: dict[str, Recipe] = {
         model=RNNConfig(cell="lstm", width=256),
         data=DataConfig(),
         train=TrainConfig(
-            minutes=2, batch_size=32, learning_rate=4e-3, optimizer="adam", clip_norm=1.0
+            minutes=2,
+            batch_size=32,
+            optimizer="muon",
+            learning_rate=0.02,
+            final_learning_rate=0.0,
+            weight_decay=0.01,
         ),
     ),
     "gru-shakespeare": Recipe(
@@ -111,7 +117,12 @@ RECIPES: dict[str, Recipe] = {
         model=RNNConfig(cell="gru", width=256),
         data=DataConfig(),
         train=TrainConfig(
-            minutes=2, batch_size=32, learning_rate=4e-3, optimizer="adam", clip_norm=1.0
+            minutes=2,
+            batch_size=32,
+            optimizer="muon",
+            learning_rate=0.02,
+            final_learning_rate=0.0,
+            weight_decay=0.01,
         ),
     ),
     "gpt-names": Recipe(
