@@ -19,16 +19,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import kerazoo  # isort: skip  # noqa: F401, before TensorFlow, which then starts quietly
 import keras
 import keras_nlp
 import numpy as np
 import tensorflow as tf
+import torch
 import tyro
 from peers import TorchGPT, TorchLSTM, training_step
 from rich.console import Console
 from rich.table import Table
 
-import kerazoo  # noqa: F401, before TensorFlow: it starts quietly
 from kerazoo import recipes, runs
 from kerazoo.models import families
 from kerazoo.models.configs import GPTConfig, RNNConfig, Sampling
@@ -36,8 +37,6 @@ from kerazoo.models.decoding import generate
 from kerazoo.tasks.language_modeling import NextTokenLoss
 from kerazoo.training.config import TrainConfig
 from kerazoo.training.optimizers import make_optimizer
-
-import torch  # isort: skip, after TensorFlow
 
 TRAINING = TrainConfig(steps=1, learning_rate=1e-3, beta_2=0.99, weight_decay=0.1, clip_norm=1.0)
 NANO = replace(recipes.find("gpt-nano").model, vocab_size=66)
