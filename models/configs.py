@@ -4,6 +4,7 @@ They stand apart from the models so that the command line can list and check the
 for TensorFlow.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,7 +93,72 @@ class RNNConfig:
         _share(self, "dropout")
 
 
-ModelConfig = GPTConfig | RNNConfig
+@dataclass(frozen=True)
+class NGramConfig:
+    """An n-gram language model: counts, not weights."""
+
+    vocab_size: int = 0
+    """Number of tokens, V; 0: as many as the tokenizer has."""
+    order: int = 5
+    """Tokens in the longest n-gram, N: a token is predicted from the N - 1 before it."""
+    smoothing: Literal[
+        "maximum-likelihood",
+        "add-k",
+        "stupid-backoff",
+        "witten-bell",
+        "kneser-ney",
+        "modified-kneser-ney",
+    ] = "modified-kneser-ney"
+    """How probability is kept for what was not seen: not at all; add-k (Lidstone 1920); stupid
+    backoff (Brants et al. 2007); Witten-Bell (1991); Kneser-Ney (1995), interpolated, with one
+    discount or with three (Chen & Goodman 1998)."""
+    k: float = 0.1
+    """add-k: what is added to each count, above 0."""
+    backoff: float = 0.4
+    """Stupid backoff: what a score loses for each token that the context is cut by, above 0 and at
+    most 1."""
+    boundary: int | None = None
+    """The token that ends a sentence and begins the next, such as the line end; an n-gram does not
+    reach across it. Without it, the text is one sequence."""
+    cache_size: int = 0
+    """Tokens of the recent past that are mixed in as a unigram model (Kuhn & De Mori 1990)."""
+    cache_weight: float = 0.0
+    """Share of the recent past in the mixture, from 0 to below 1."""
+
+    def __post_init__(self):
+        _at_least(self, 1, "order")
+        _at_least(self, 0, "vocab_size", "cache_size")
+        _share(self, "cache_weight")
+        for name, most in (("k", math.inf), ("backoff", 1)):
+            if not 0 < getattr(self, name) <= most:
+                limit = "" if most == math.inf else f" and at most {most}"
+                raise InputError(
+                    f"{_option(name)} is {getattr(self, name)}; it must be above 0{limit}."
+                )
+        if (self.cache_size > 0) != (self.cache_weight > 0):
+            raise InputError(
+                f"--model.cache-size is {self.cache_size} and --model.cache-weight "
+                f"{self.cache_weight}; give both, or neither."
+            )
+        if self.boundary is not None:
+            _at_least(self, 0, "boundary")
+            if self.vocab_size and self.boundary >= self.vocab_size:
+                raise InputError(
+                    f"--model.boundary is {self.boundary}, which is no token of the "
+                    f"{self.vocab_size} that there are; give one below that."
+                )
+
+    @property
+    def context_length(self) -> int:
+        """Tokens in a window of a text that is scored in windows.
+
+        Half of it is at least as long as what the model looks at, so that windows which overlap by
+        half give each token all of its context.
+        """
+        return 2 * max(self.order - 1, self.cache_size, 32)
+
+
+ModelConfig = GPTConfig | RNNConfig | NGramConfig
 
 
 def _option(name: str) -> str:

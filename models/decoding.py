@@ -93,6 +93,7 @@ class _Generator:
 
     def __init__(self, model: LanguageModel, sampling: Sampling):
         self.model = model
+        self.keras_model = model if isinstance(model, keras.Model) else None  # has variables
         self.sampler = make_sampler(sampling, model.config.vocab_size)
         state = self.sampler.variables
         self._take_in = compiled(
@@ -177,7 +178,7 @@ class _Generator:
             cond=lambda window, cache, index: index <= count,
             body=step,
             loop_vars=(window, cache, ops.convert_to_tensor(1, "int32")),
-            model=self.model,
+            model=self.keras_model,
         )
         return window, cache
 
@@ -230,5 +231,5 @@ class _Generator:
             cache=cache,
             index=length,
             hidden_states=ops.concatenate(hidden, axis=1),
-            model=self.model,
+            model=self.keras_model,
         )

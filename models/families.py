@@ -1,18 +1,27 @@
 """Which model belongs to which configuration; importing this makes all of them loadable."""
 
-from .configs import GPTConfig, ModelConfig, RNNConfig
+from .configs import GPTConfig, ModelConfig, NGramConfig, RNNConfig
 from .gpt import GPT
 from .language_model import LanguageModel
+from .ngram import NGram
 from .rnn import RNN
 
-FAMILIES: dict[type[ModelConfig], type[LanguageModel]] = {GPTConfig: GPT, RNNConfig: RNN}
+FAMILIES: dict[type[ModelConfig], type[LanguageModel] | type[NGram]] = {
+    GPTConfig: GPT,
+    NGramConfig: NGram,
+    RNNConfig: RNN,
+}
 
 
-def build(config: ModelConfig, dtype: str = "float32") -> LanguageModel:
-    """Return a new model with random weights.
+def build(config: ModelConfig, dtype: str = "float32") -> LanguageModel | NGram:
+    """Return a new model, with random weights or nothing counted.
 
     Args:
         config: the hyperparameters, with `vocab_size` set.
-        dtype: a Keras dtype policy: "float32", "mixed_bfloat16", "mixed_float16".
+        dtype: a Keras dtype policy: "float32", "mixed_bfloat16", "mixed_float16"; it makes no
+            difference to a model that counts.
     """
-    return FAMILIES[type(config)](config, dtype=dtype)
+    family = FAMILIES[type(config)]
+    if family is NGram:
+        return NGram(config)
+    return family(config, dtype=dtype)

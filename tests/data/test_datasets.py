@@ -1,7 +1,13 @@
+import hashlib
+import io
+import zipfile
+from dataclasses import replace
+
 import pytest
 
 from kerazoo.data import datasets
 from kerazoo.data.datasets import DataConfig, load
+from kerazoo.data.sources import place
 from kerazoo.errors import InputError
 
 
@@ -42,6 +48,70 @@ def test_no_name_is_in_two_splits_or_twice_in_one(mirror):
     assert len(everything) == len(set(everything)) == 29_494
     assert [len(split) for split in names] == [23_595, 2_949, 2_950]
     assert set(everything) == set((mirror / "names" / "names.txt").read_text().split())
+
+
+PTB_SPLITS = {"train": " a b \n c <unk> \n", "valid": " a N \n", "test": " b \n"}
+
+
+def test_ptb_is_read_from_files_put_in_place_by_hand(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAZOO_HOME", str(tmp_path))
+    own = put_in_place("ptb", {f"ptb.{n}.txt": t for n, t in PTB_SPLITS.items()})
+    monkeypatch.setitem(datasets.DATASETS, "ptb", own)
+    texts = {name: text.read() for name, text in load(DataConfig(name="ptb")).splits.items()}
+    assert texts == dict(zip(datasets.SPLITS, PTB_SPLITS.values(), strict=True))
+
+
+def test_wikitext_is_read_from_its_archive(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAZOO_HOME", str(tmp_path))
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name in ("train", "valid", "test"):
+            archive.writestr(f"wikitext-2/wiki.{name}.tokens", f" = {name.title()} = \n")
+        archive.writestr("wikitext-2/../../outside.txt", "never written anywhere")
+    own = put_in_place("wikitext-2", {"wikitext-2-v1.zip": content.getvalue()})
+    monkeypatch.setitem(datasets.DATASETS, "wikitext-2", own)
+    texts = {name: text.read() for name, text in load(DataConfig(name="wikitext-2")).splits.items()}
+    assert texts == {
+        "train": " = Train = \n",
+        "validation": " = Valid = \n",
+        "test": " = Test = \n",
+    }
+    assert not list(tmp_path.rglob("outside.txt"))
+
+
+def test_a_wikitext_archive_without_a_split_is_refused(tmp_path):
+    path = tmp_path / "wikitext-2-v1.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("wikitext-2/wiki.train.tokens", "x")
+    with pytest.raises(InputError, match="no valid, test split"):
+        datasets.find("wikitext-2").prepare(path)
+
+
+def put_in_place(name, files):
+    """Put made-up files where a dataset's are kept; return the dataset with their checksums."""
+    dataset = datasets.find(name)
+    assert [source.filename for source in dataset.sources] == list(files)
+    sources = []
+    for source, content in zip(dataset.sources, files.values(), strict=True):
+        content = content if isinstance(content, bytes) else content.encode()
+        path = place(source, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        sources.append(replace(source, sha256=hashlib.sha256(content).hexdigest()))
+    return replace(dataset, sources=tuple(sources))
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("ptb", (887_521, 70_390, 78_669)), ("wikitext-2", (2_051_910, 213_886, 241_211))],
+)
+def test_a_benchmark_has_as_many_words_as_is_published(name, words):
+    try:
+        corpus = load(DataConfig(name=name))
+    except InputError as error:
+        pytest.skip(f"needs the files of {name}: {error}")
+    assert tuple(len(text.read().split()) for text in corpus.splits.values()) == words
 
 
 @pytest.mark.network
