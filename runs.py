@@ -2,7 +2,7 @@
 
 config.json       the recipe, the versions, the fingerprint of the data
 tokenizer.json    text to ids and back
-model.keras       the trained model
+model.keras       the trained model; model.npz for one that counts
 history.csv       one row for each validation
 report.json       scores, size, time
 samples.txt       what the model writes
@@ -32,8 +32,9 @@ from .models.configs import Sampling
 
 if TYPE_CHECKING:
     from .data.batches import TokenFile
-    from .models.language_model import LanguageModel
+    from .models.families import Model
 
+_MODELS = ("model.keras", "model.npz")
 FORMAT = 1
 """Counts changes to the folder that an older kerazoo could not read."""
 SAMPLE_TOKENS = 500
@@ -53,7 +54,7 @@ class Run:
     folder: Path
     recipe: recipes.Recipe
     tokenizer: Tokenizer
-    model: "LanguageModel"
+    model: "Model"
 
     @cached_property
     def report(self) -> dict[str, Any]:
@@ -153,8 +154,8 @@ def load(folder: str | os.PathLike) -> Run:
     folder = Path(folder)
     recipe = read_recipe(folder)
     tokenizer = Tokenizer.load(folder / "tokenizer.json")
-    path = folder / "model.keras"
-    if not path.is_file():
+    path = next((path for path in map(folder.joinpath, _MODELS) if path.is_file()), None)
+    if path is None:
         raise InputError(
             f"the run {folder} has not been trained to its end; go on with `python train.py "
             f"{_recipe_name(folder)} --out {folder} --resume`."
@@ -162,13 +163,16 @@ def load(folder: str | os.PathLike) -> Run:
     return Run(folder, recipe, tokenizer, load_model(path))
 
 
-def load_model(path: Path) -> "LanguageModel":
+def load_model(path: Path) -> "Model":
     """Load a model of kerazoo's, in Keras's safe mode: no code from the file is run."""
     import keras
 
+    from .models import ngram
     from .models import families  # noqa: F401, registers the models
     from .tasks import language_modeling  # noqa: F401, registers loss and metric
 
+    if path.suffix == ".npz":
+        return ngram.NGram.load(path)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -176,11 +180,18 @@ def load_model(path: Path) -> "LanguageModel":
         raise InputError(f"{path} cannot be read as a model: {first_line}") from None
 
 
-def without_optimizer(model: "LanguageModel") -> "LanguageModel":
-    """Return a copy of the model that has no training state, a third of the size."""
+def save_model(model: "Model", folder: Path) -> None:
+    """Write a model into a run folder, without its training state, which is twice its size."""
+    import keras
+
+    if not isinstance(model, keras.Model):
+        with whole_file(folder / "model.npz") as scratch:
+            model.save(scratch)
+        return
     copy = type(model).from_config(model.get_config())
     copy.set_weights(model.get_weights())
-    return copy
+    with whole_file(folder / "model.keras") as scratch:
+        copy.save(scratch)
 
 
 def read_recipe(folder: Path) -> recipes.Recipe:
@@ -288,6 +299,7 @@ def finish(
     steps: int,
     best_step: int,
     seconds: float,
+    tokens: int,
 ) -> None:
     """Write what a training leaves: model, report, samples and model card.
 
@@ -299,9 +311,8 @@ def finish(
         steps: optimizer steps taken.
         best_step: the step from which the model is.
         seconds: time that the steps took.
+        tokens: how many tokens it has learnt from, counted as often as it has.
     """
-    settings = run.recipe.train
-    tokens = steps * settings.batch_size * run.recipe.model.context_length
     report = {
         "name": name,
         "parameters": run.model.count_params(),
@@ -312,8 +323,7 @@ def finish(
         "validation": score.to_json(),
     }
     samples = run.generate(run.start, SAMPLE_TOKENS, sampling=Sampling(seed=0))
-    with whole_file(run.folder / "model.keras") as scratch:
-        without_optimizer(run.model).save(scratch)
+    save_model(run.model, run.folder)
     write_text(run.folder / "samples.txt", samples + "\n")
     write_text(run.folder / "README.md", _card(run, name, corpus, report, samples))
     write_json(run.folder / "report.json", report)
