@@ -39,7 +39,9 @@ class Options:
     """Go on from the last checkpoint in the folder; begin if there is none."""
 
 
-def train(recipe: Recipe, folder: Path, name: str = "custom", resume: bool = False) -> runs.Run:
+def train(
+    recipe: Recipe, folder: str | Path, name: str = "custom", resume: bool = False
+) -> runs.Run:
     """Train a recipe and return the run.
 
     Args:
@@ -52,6 +54,7 @@ def train(recipe: Recipe, folder: Path, name: str = "custom", resume: bool = Fal
         InputError: if the recipe asks for what cannot be done, or the folder is taken.
         TrainingStopped: if the loss becomes NaN.
     """
+    folder = Path(folder)
     runs.check_free(folder, recipe, resume)
     if (folder / "report.json").is_file():
         print(f"The training in {folder} has already ended.")
