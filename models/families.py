@@ -1,11 +1,16 @@
 """Which model belongs to which configuration; importing this makes all of them loadable."""
 
-from .configs import GPTConfig, ModelConfig, RNNConfig
+from .configs import GPTConfig, LlamaConfig, ModelConfig, RNNConfig
 from .gpt import GPT
 from .language_model import LanguageModel
+from .llama import Llama
 from .rnn import RNN
 
-FAMILIES: dict[type[ModelConfig], type[LanguageModel]] = {GPTConfig: GPT, RNNConfig: RNN}
+FAMILIES: dict[type[ModelConfig], type[LanguageModel]] = {
+    GPTConfig: GPT,
+    LlamaConfig: Llama,
+    RNNConfig: RNN,
+}
 
 
 def build(config: ModelConfig, dtype: str = "float32") -> LanguageModel:

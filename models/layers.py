@@ -111,11 +111,22 @@ def rotate(x: Tensor, positions: Tensor, max_wavelength: float = 10_000.0) -> Te
 # === Layers ===
 
 
-def make_norm(kind: str, use_bias: bool, dtype: keras.DTypePolicy, name: str) -> keras.Layer:
-    """Return layer normalisation or RMSNorm over the last axis."""
+def make_norm(
+    kind: str, use_bias: bool, dtype: keras.DTypePolicy, name: str, epsilon: float | None = None
+) -> keras.Layer:
+    """Return layer normalisation or RMSNorm over the last axis.
+
+    Args:
+        kind: "layer" or "rms".
+        use_bias: whether layer normalisation has a bias.
+        dtype: the dtype policy.
+        name: the layer's name.
+        epsilon: added before the root; None: 1e-5 for layer normalisation, 1e-6 for RMSNorm.
+    """
+    options = {"dtype": dtype, "name": name}
     if kind == "rms":
-        return keras.layers.RMSNormalization(epsilon=1e-6, dtype=dtype, name=name)
-    return keras.layers.LayerNormalization(epsilon=1e-5, center=use_bias, dtype=dtype, name=name)
+        return keras.layers.RMSNormalization(epsilon=epsilon or 1e-6, **options)
+    return keras.layers.LayerNormalization(epsilon=epsilon or 1e-5, center=use_bias, **options)
 
 
 class CausalAttention(keras.Layer):
@@ -128,6 +139,7 @@ class CausalAttention(keras.Layer):
             2023).
         head_dim: width of a head, K.
         rotary: whether queries and keys are rotated by their positions.
+        rope_theta: with `rotary`, the base of the wavelengths; the `max_wavelength` of `rotate`.
         qk_norm: whether queries and keys are normalised head by head.
         use_bias: whether the four linear layers have biases.
         dropout: share of attention weights dropped in training.
@@ -141,6 +153,7 @@ class CausalAttention(keras.Layer):
         num_kv_heads: int,
         head_dim: int,
         rotary: bool = False,
+        rope_theta: float = 10_000.0,
         qk_norm: bool = False,
         use_bias: bool = True,
         dropout: float = 0.0,
@@ -150,7 +163,7 @@ class CausalAttention(keras.Layer):
     ):
         super().__init__(**kwargs)
         self.num_heads, self.num_kv_heads, self.head_dim = num_heads, num_kv_heads, head_dim
-        self.rotary, self.qk_norm = rotary, qk_norm
+        self.rotary, self.rope_theta, self.qk_norm = rotary, rope_theta, qk_norm
         self.use_bias, self.output_initializer = use_bias, output_initializer
         options = {"use_bias": use_bias, "dtype": self.dtype_policy}
         self.query, self.key, self.value = (
@@ -214,7 +227,7 @@ class CausalAttention(keras.Layer):
             query, key = self.query_norm(query), self.key_norm(key)
         if self.rotary:
             positions = index + ops.arange(length)
-            query, key = rotate(query, positions), rotate(key, positions)
+            query, key = (rotate(x, positions, self.rope_theta) for x in (query, key))
         if cache is not None:
             key = ops.slice_update(cache[0], (0, index, 0, 0), key)  # (B, S, G, K)
             value = ops.slice_update(cache[1], (0, index, 0, 0), value)  # (B, S, G, K)
@@ -279,6 +292,55 @@ class FeedForward(keras.Layer):
         return self.output_dense(self.activation(self.inner(x)))  # (B, T, F) inside
 
 
+class GatedFeedForward(keras.Layer):
+    """A feed-forward network in which one linear layer opens and shuts another (SwiGLU).
+
+        FFN(x) = (swish(x W) * x V) W_2,   swish(x) = x sigmoid(x)    (Shazeer 2020, equation 6)
+
+    Args:
+        width: width inside, F.
+        initializer: for the kernels of gate and inner layer, W and V.
+        output_initializer: for the kernel of the output layer, W_2.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        initializer: keras.Initializer | str = "glorot_uniform",
+        output_initializer: keras.Initializer | str = "glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.output_initializer = output_initializer
+        self.gate, self.inner = (
+            keras.layers.Dense(
+                width,
+                use_bias=False,
+                kernel_initializer=initializer,
+                dtype=self.dtype_policy,
+                name=name,
+            )
+            for name in ("gate", "inner")
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the output layer, as wide as the input."""
+        self.output_dense = keras.layers.Dense(
+            input_shape[-1],
+            use_bias=False,
+            kernel_initializer=self.output_initializer,
+            dtype=self.dtype_policy,
+            name="output",
+        )
+        self.gate.build(input_shape)
+        self.inner.build(input_shape)
+        self.output_dense.build((*input_shape[:-1], self.inner.units))
+
+    def call(self, x: Tensor) -> Tensor:
+        """Map (B, T, D) to (B, T, D)."""
+        return self.output_dense(ops.silu(self.gate(x)) * self.inner(x))  # (B, T, F) inside
+
+
 class Block(keras.Layer):
     """A Transformer block that normalises before each part (pre-norm; Radford et al. 2019).
 
@@ -292,22 +354,25 @@ class Block(keras.Layer):
         norm: "layer" or "rms".
         use_bias: whether layer normalisation has a bias.
         dropout: share of each part's output dropped in training.
+        norm_epsilon: as for `make_norm`.
     """
 
     def __init__(
         self,
         attention: CausalAttention,
-        feed_forward: FeedForward,
+        feed_forward: FeedForward | GatedFeedForward,
         norm: str = "layer",
         use_bias: bool = True,
         dropout: float = 0.0,
+        norm_epsilon: float | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.attention_norm = make_norm(norm, use_bias, self.dtype_policy, "attention_norm")
-        self.attention = attention
-        self.feed_forward_norm = make_norm(norm, use_bias, self.dtype_policy, "feed_forward_norm")
-        self.feed_forward = feed_forward
+        self.attention_norm, self.feed_forward_norm = (
+            make_norm(norm, use_bias, self.dtype_policy, name, norm_epsilon)
+            for name in ("attention_norm", "feed_forward_norm")
+        )
+        self.attention, self.feed_forward = attention, feed_forward
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
