@@ -129,6 +129,11 @@ def make_norm(
     return keras.layers.LayerNormalization(epsilon=epsilon or 1e-5, center=use_bias, **options)
 
 
+def _own(initializer: keras.Initializer | str) -> keras.Initializer:
+    """Return the initializer with random numbers of its own; one object always draws the same."""
+    return keras.initializers.get(initializer).clone()
+
+
 class CausalAttention(keras.Layer):
     """Multi-head self-attention in which a position sees itself and what came before it.
 
@@ -168,7 +173,7 @@ class CausalAttention(keras.Layer):
         options = {"use_bias": use_bias, "dtype": self.dtype_policy}
         self.query, self.key, self.value = (
             keras.layers.Dense(
-                heads * head_dim, kernel_initializer=initializer, name=name, **options
+                heads * head_dim, kernel_initializer=_own(initializer), name=name, **options
             )
             for name, heads in (
                 ("query", num_heads),
@@ -186,7 +191,7 @@ class CausalAttention(keras.Layer):
         self.output_dense = keras.layers.Dense(
             input_shape[-1],
             use_bias=self.use_bias,
-            kernel_initializer=self.output_initializer,
+            kernel_initializer=_own(self.output_initializer),
             dtype=self.dtype_policy,
             name="output",
         )
@@ -270,7 +275,7 @@ class FeedForward(keras.Layer):
         self.inner = keras.layers.Dense(
             width,
             use_bias=use_bias,
-            kernel_initializer=initializer,
+            kernel_initializer=_own(initializer),
             dtype=self.dtype_policy,
             name="inner",
         )
@@ -280,7 +285,7 @@ class FeedForward(keras.Layer):
         self.output_dense = keras.layers.Dense(
             input_shape[-1],
             use_bias=self.use_bias,
-            kernel_initializer=self.output_initializer,
+            kernel_initializer=_own(self.output_initializer),
             dtype=self.dtype_policy,
             name="output",
         )
@@ -316,7 +321,7 @@ class GatedFeedForward(keras.Layer):
             keras.layers.Dense(
                 width,
                 use_bias=False,
-                kernel_initializer=initializer,
+                kernel_initializer=_own(initializer),
                 dtype=self.dtype_policy,
                 name=name,
             )
@@ -328,7 +333,7 @@ class GatedFeedForward(keras.Layer):
         self.output_dense = keras.layers.Dense(
             input_shape[-1],
             use_bias=False,
-            kernel_initializer=self.output_initializer,
+            kernel_initializer=_own(self.output_initializer),
             dtype=self.dtype_policy,
             name="output",
         )

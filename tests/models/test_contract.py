@@ -1,5 +1,6 @@
 """What every language model promises, tested on every one of them."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -198,6 +199,16 @@ def test_token_log_probs_are_those_of_the_logits(name):
         expected = np.log(probabilities[token_ids[row, t + 1]])
         assert log_probs[row, t + 1] == pytest.approx(expected, abs=1e-5)
     np.testing.assert_allclose(log_probs[:, 0], -np.log(V), rtol=1e-6)
+
+
+@every_model
+def test_no_two_matrices_of_a_shape_begin_with_the_same_random_numbers(name):
+    keras.utils.set_random_seed(0)
+    model = families.build(CONFIGS[name])
+    matrices = [w for w in map(np.asarray, model.trainable_weights) if w.ndim > 1 and w.std() > 0]
+    for first, second in itertools.combinations(matrices, 2):
+        if first.shape == second.shape:
+            assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.6
 
 
 @every_model
