@@ -222,17 +222,7 @@ class CausalAttention(keras.Layer):
             (B, T, D), and the cache with this call's keys and values in it.
         """
         length = ops.shape(x)[1]
-
-        def split_heads(x: Tensor) -> Tensor:  # (B, T, heads * K) to (B, T, heads, K)
-            return ops.reshape(x, (-1, length, x.shape[-1] // self.head_dim, self.head_dim))
-
-        query = split_heads(self.query(x))  # (B, T, H, K)
-        key, value = split_heads(self.key(x)), split_heads(self.value(x))  # (B, T, G, K)
-        if self.qk_norm:
-            query, key = self.query_norm(query), self.key_norm(key)
-        if self.rotary:
-            positions = index + ops.arange(length)
-            query, key = (rotate(x, positions, self.rope_theta) for x in (query, key))
+        query, key, value = self._project(x, index)
         if cache is not None:
             key = ops.slice_update(cache[0], (0, index, 0, 0), key)  # (B, S, G, K)
             value = ops.slice_update(cache[1], (0, index, 0, 0), value)  # (B, S, G, K)
@@ -245,6 +235,28 @@ class CausalAttention(keras.Layer):
             output = attention(query, key, value, mask[None, None])
         output = ops.reshape(output, (-1, length, self.num_heads * self.head_dim))  # (B, T, H * K)
         return self.output_dense(output), cache
+
+    def attention_weights(self, x: Tensor) -> Tensor:
+        """Return how much each position looks at each: (B, T, D) to (B, H, T, T)."""
+        query, key, value = self._project(x, index=0)
+        mask = causal_mask(ops.shape(x)[1], ops.shape(x)[1])  # (T, T)
+        return attention_with_weights(query, key, value, mask)[1]
+
+    def _project(self, x: Tensor, index: int | Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries (B, T, H, K), keys and values (B, T, G, K), as attention compares them."""
+        length = ops.shape(x)[1]
+
+        def split_heads(x: Tensor) -> Tensor:  # (B, T, heads * K) to (B, T, heads, K)
+            return ops.reshape(x, (-1, length, x.shape[-1] // self.head_dim, self.head_dim))
+
+        query = split_heads(self.query(x))  # (B, T, H, K)
+        key, value = split_heads(self.key(x)), split_heads(self.value(x))  # (B, T, G, K)
+        if self.qk_norm:
+            query, key = self.query_norm(query), self.key_norm(key)
+        if self.rotary:
+            positions = index + ops.arange(length)
+            query, key = (rotate(x, positions, self.rope_theta) for x in (query, key))
+        return query, key, value
 
 
 class FeedForward(keras.Layer):
@@ -404,3 +416,7 @@ class Block(keras.Layer):
         x = x + self.dropout(attended, training=training)
         transformed = self.feed_forward(self.feed_forward_norm(x))
         return x + self.dropout(transformed, training=training), cache
+
+    def attention_weights(self, x: Tensor) -> Tensor:
+        """Return how much each position of `x` looks at each: (B, T, D) to (B, H, T, T)."""
+        return self.attention.attention_weights(self.attention_norm(x))
