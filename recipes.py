@@ -11,7 +11,7 @@ from typing import Any
 
 from .data.datasets import DataConfig
 from .errors import InputError, did_you_mean
-from .models.configs import GPTConfig, ModelConfig, NGramConfig, RNNConfig
+from .models.configs import GPTConfig, LlamaConfig, ModelConfig, NGramConfig, RNNConfig
 from .training.config import TrainConfig
 
 
@@ -99,6 +99,23 @@ RECIPES: dict[str, Recipe] = {
             seed=1337,
         ),
     ),
+    "llama-shakespeare": Recipe(
+        description="A small Llama: Shakespeare in two CPU minutes.",
+        model=LlamaConfig(context_length=64, num_layers=4, num_heads=4, num_kv_heads=2, width=96),
+        data=DataConfig(),
+        train=TrainConfig(
+            minutes=2,
+            batch_size=24,
+            optimizer="muon",
+            learning_rate=0.012,
+            final_learning_rate=0.0,
+            warmup=0.02,
+            weight_decay=0.01,
+            beta_2=0.95,
+            clip_norm=0.0,
+            validate_every=200,
+        ),
+    ),
     "lstm-shakespeare": Recipe(
         description="An LSTM language model: Shakespeare in two CPU minutes.",
         model=RNNConfig(cell="lstm", width=256),
@@ -178,7 +195,12 @@ def find(name: str) -> Recipe:
 
 # === Recipes as JSON ===
 
-_MODEL_CONFIGS = {"gpt": GPTConfig, "ngram": NGramConfig, "rnn": RNNConfig}
+_MODEL_CONFIGS = {
+    "ngram": NGramConfig,
+    "rnn": RNNConfig,
+    "gpt": GPTConfig,
+    "llama": LlamaConfig,
+}
 
 
 def to_json(recipe: Recipe) -> dict[str, Any]:

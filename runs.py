@@ -167,8 +167,10 @@ def load_model(path: Path) -> "Model":
     """Load a model of kerazoo's, in Keras's safe mode: no code from the file is run."""
     import keras
 
-    from .models import ngram
-    from .models import families  # noqa: F401, registers the models
+    from .models import (
+        families,  # noqa: F401, registers the models
+        ngram,
+    )
     from .tasks import language_modeling  # noqa: F401, registers loss and metric
 
     if path.suffix == ".npz":

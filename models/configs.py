@@ -51,17 +51,62 @@ class GPTConfig:
         _divides(self, "num_heads", "width")
         if self.num_kv_heads:
             _divides(self, "num_kv_heads", "num_heads")
-        if self.positions == "rotary" and self.head_dim % 2:
-            raise InputError(
-                f"--model.positions rotary needs an even head width, and width {self.width} / "
-                f"{self.num_heads} heads = {self.head_dim}; change --model.width or "
-                "--model.num-heads."
-            )
+        if self.positions == "rotary":
+            _even_head(self, "--model.positions rotary")
 
     @property
     def head_dim(self) -> int:
         """Width of one head, K."""
         return self.width // self.num_heads
+
+
+@dataclass(frozen=True)
+class LlamaConfig:
+    """A decoder of the Llama family; as it stands, the architecture of Llama 2 at a small size."""
+
+    vocab_size: int = 0
+    """Number of tokens, V; 0: as many as the tokenizer has."""
+    context_length: int = 64
+    """The most tokens that the model looks at, T."""
+    num_layers: int = 4
+    """Number of blocks, N."""
+    num_heads: int = 4
+    """Attention heads in a block, H."""
+    num_kv_heads: int = 0
+    """Key and value heads, each shared by a group of query heads; 0: one for each query head."""
+    width: int = 128
+    """Width of the residual stream, D."""
+    feed_forward_width: int = 0
+    """Width inside the feed-forward network; 0: 8/3 of --model.width, up to a multiple of 32, so
+    that its three matrices are as large as the two of a network four times as wide."""
+    dropout: float = 0.0
+    """Share of activations dropped in training, from 0 to below 1."""
+    rope_theta: float = 10_000.0
+    """Base of the rotary positions' wavelengths; 500,000 in Llama 3, for longer texts."""
+    norm_epsilon: float = 1e-5
+    """What RMSNorm adds to the mean square before the root."""
+    tie_embeddings: bool = False
+    """Whether the output layer is the transposed token embedding (Press & Wolf 2017)."""
+
+    def __post_init__(self):
+        _at_least(self, 1, "context_length", "num_layers", "num_heads", "width")
+        _at_least(self, 0, "vocab_size", "num_kv_heads", "feed_forward_width")
+        _above_zero(self, "rope_theta", "norm_epsilon")
+        _share(self, "dropout")
+        _divides(self, "num_heads", "width")
+        if self.num_kv_heads:
+            _divides(self, "num_kv_heads", "num_heads")
+        _even_head(self, "a Llama")
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head, K."""
+        return self.width // self.num_heads
+
+    @property
+    def inner_width(self) -> int:
+        """Width inside the feed-forward network, F, whether given or derived."""
+        return self.feed_forward_width or -(-8 * self.width // (3 * 32)) * 32
 
 
 @dataclass(frozen=True)
@@ -158,7 +203,7 @@ class NGramConfig:
         return 2 * max(self.order - 1, self.cache_size, 32)
 
 
-ModelConfig = GPTConfig | RNNConfig | NGramConfig
+ModelConfig = GPTConfig | LlamaConfig | RNNConfig | NGramConfig
 
 
 def _option(name: str) -> str:
@@ -173,6 +218,12 @@ def _at_least(config: ModelConfig, least: int, *names: str) -> None:
             )
 
 
+def _above_zero(config: ModelConfig, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise InputError(f"{_option(name)} is {getattr(config, name)}; it must be above 0.")
+
+
 def _share(config: ModelConfig, name: str) -> None:
     if not 0 <= getattr(config, name) < 1:
         raise InputError(
@@ -185,6 +236,14 @@ def _divides(config: ModelConfig, divisor: str, dividend: str) -> None:
         raise InputError(
             f"{_option(divisor)} {getattr(config, divisor)} does not divide {_option(dividend)} "
             f"{getattr(config, dividend)}; choose a number that does."
+        )
+
+
+def _even_head(config: GPTConfig | LlamaConfig, what: str) -> None:
+    if config.head_dim % 2:
+        raise InputError(
+            f"{what} needs an even head width, and width {config.width} / {config.num_heads} heads "
+            f"= {config.head_dim}; change --model.width or --model.num-heads."
         )
 
 

@@ -1,19 +1,24 @@
 """Which model belongs to which configuration; importing this makes all of them loadable."""
 
-from .configs import GPTConfig, ModelConfig, NGramConfig, RNNConfig
+from .configs import GPTConfig, LlamaConfig, ModelConfig, NGramConfig, RNNConfig
 from .gpt import GPT
 from .language_model import LanguageModel
+from .llama import Llama
 from .ngram import NGram
 from .rnn import RNN
 
-FAMILIES: dict[type[ModelConfig], type[LanguageModel] | type[NGram]] = {
-    GPTConfig: GPT,
+Model = LanguageModel | NGram
+"""Any model."""
+
+FAMILIES: dict[type[ModelConfig], type[Model]] = {
     NGramConfig: NGram,
+    GPTConfig: GPT,
+    LlamaConfig: Llama,
     RNNConfig: RNN,
 }
 
 
-def build(config: ModelConfig, dtype: str = "float32") -> LanguageModel | NGram:
+def build(config: ModelConfig, dtype: str = "float32") -> Model:
     """Return a new model, with random weights or nothing counted.
 
     Args:

@@ -107,10 +107,7 @@ class GPT(LanguageModel):
         training: bool = False,
     ) -> tuple[Tensor, Cache]:
         """Return the states after the last block, (B, T, D), and the keys and values so far."""
-        x = self.token_embedding(token_ids)  # (B, T, D)
-        if self.config.positions == "learned":
-            x = x + self.position_embedding(index + ops.arange(ops.shape(token_ids)[1]))
-        x = self.dropout(x, training=training)
+        x = self.embed(token_ids, index, training)  # (B, T, D)
         caches = []
         for n, block in enumerate(self.blocks):
             x, block_cache = block(
@@ -118,6 +115,13 @@ class GPT(LanguageModel):
             )
             caches.append(block_cache)
         return self.final_norm(x), None if cache is None else tuple(caches)
+
+    def embed(self, token_ids: Tensor, index: int | Tensor = 0, training: bool = False) -> Tensor:
+        """Return what the first block sees: ids (B, T) from position `index` on to (B, T, D)."""
+        x = self.token_embedding(token_ids)  # (B, T, D)
+        if self.config.positions == "learned":
+            x = x + self.position_embedding(index + ops.arange(ops.shape(token_ids)[1]))
+        return self.dropout(x, training=training)
 
     def logits(self, hidden_states: Tensor) -> Tensor:
         """Map states (..., D) to logits (..., V) float32."""

@@ -111,11 +111,27 @@ def rotate(x: Tensor, positions: Tensor, max_wavelength: float = 10_000.0) -> Te
 # === Layers ===
 
 
-def make_norm(kind: str, use_bias: bool, dtype: keras.DTypePolicy, name: str) -> keras.Layer:
-    """Return layer normalisation or RMSNorm over the last axis."""
+def make_norm(
+    kind: str, use_bias: bool, dtype: keras.DTypePolicy, name: str, epsilon: float | None = None
+) -> keras.Layer:
+    """Return layer normalisation or RMSNorm over the last axis.
+
+    Args:
+        kind: "layer" or "rms".
+        use_bias: whether layer normalisation has a bias.
+        dtype: the dtype policy.
+        name: the layer's name.
+        epsilon: added before the root; None: 1e-5 for layer normalisation, 1e-6 for RMSNorm.
+    """
+    options = {"dtype": dtype, "name": name}
     if kind == "rms":
-        return keras.layers.RMSNormalization(epsilon=1e-6, dtype=dtype, name=name)
-    return keras.layers.LayerNormalization(epsilon=1e-5, center=use_bias, dtype=dtype, name=name)
+        return keras.layers.RMSNormalization(epsilon=epsilon or 1e-6, **options)
+    return keras.layers.LayerNormalization(epsilon=epsilon or 1e-5, center=use_bias, **options)
+
+
+def _own(initializer: keras.Initializer | str) -> keras.Initializer:
+    """Return the initializer with random numbers of its own; one object always draws the same."""
+    return keras.initializers.get(initializer).clone()
 
 
 def _own(initializer: keras.Initializer | str) -> keras.Initializer:
@@ -133,6 +149,7 @@ class CausalAttention(keras.Layer):
             2023).
         head_dim: width of a head, K.
         rotary: whether queries and keys are rotated by their positions.
+        rope_theta: with `rotary`, the base of the wavelengths; the `max_wavelength` of `rotate`.
         qk_norm: whether queries and keys are normalised head by head.
         use_bias: whether the four linear layers have biases.
         dropout: share of attention weights dropped in training.
@@ -146,6 +163,7 @@ class CausalAttention(keras.Layer):
         num_kv_heads: int,
         head_dim: int,
         rotary: bool = False,
+        rope_theta: float = 10_000.0,
         qk_norm: bool = False,
         use_bias: bool = True,
         dropout: float = 0.0,
@@ -155,7 +173,7 @@ class CausalAttention(keras.Layer):
     ):
         super().__init__(**kwargs)
         self.num_heads, self.num_kv_heads, self.head_dim = num_heads, num_kv_heads, head_dim
-        self.rotary, self.qk_norm = rotary, qk_norm
+        self.rotary, self.rope_theta, self.qk_norm = rotary, rope_theta, qk_norm
         self.use_bias, self.output_initializer = use_bias, output_initializer
         options = {"use_bias": use_bias, "dtype": self.dtype_policy}
         self.query, self.key, self.value = (
@@ -209,17 +227,7 @@ class CausalAttention(keras.Layer):
             (B, T, D), and the cache with this call's keys and values in it.
         """
         length = ops.shape(x)[1]
-
-        def split_heads(x: Tensor) -> Tensor:  # (B, T, heads * K) to (B, T, heads, K)
-            return ops.reshape(x, (-1, length, x.shape[-1] // self.head_dim, self.head_dim))
-
-        query = split_heads(self.query(x))  # (B, T, H, K)
-        key, value = split_heads(self.key(x)), split_heads(self.value(x))  # (B, T, G, K)
-        if self.qk_norm:
-            query, key = self.query_norm(query), self.key_norm(key)
-        if self.rotary:
-            positions = index + ops.arange(length)
-            query, key = rotate(query, positions), rotate(key, positions)
+        query, key, value = self._project(x, index)
         if cache is not None:
             key = ops.slice_update(cache[0], (0, index, 0, 0), key)  # (B, S, G, K)
             value = ops.slice_update(cache[1], (0, index, 0, 0), value)  # (B, S, G, K)
@@ -232,6 +240,28 @@ class CausalAttention(keras.Layer):
             output = attention(query, key, value, mask[None, None])
         output = ops.reshape(output, (-1, length, self.num_heads * self.head_dim))  # (B, T, H * K)
         return self.output_dense(output), cache
+
+    def attention_weights(self, x: Tensor) -> Tensor:
+        """Return how much each position looks at each: (B, T, D) to (B, H, T, T)."""
+        query, key, value = self._project(x, index=0)
+        mask = causal_mask(ops.shape(x)[1], ops.shape(x)[1])  # (T, T)
+        return attention_with_weights(query, key, value, mask)[1]
+
+    def _project(self, x: Tensor, index: int | Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries (B, T, H, K), keys and values (B, T, G, K), as attention compares them."""
+        length = ops.shape(x)[1]
+
+        def split_heads(x: Tensor) -> Tensor:  # (B, T, heads * K) to (B, T, heads, K)
+            return ops.reshape(x, (-1, length, x.shape[-1] // self.head_dim, self.head_dim))
+
+        query = split_heads(self.query(x))  # (B, T, H, K)
+        key, value = split_heads(self.key(x)), split_heads(self.value(x))  # (B, T, G, K)
+        if self.qk_norm:
+            query, key = self.query_norm(query), self.key_norm(key)
+        if self.rotary:
+            positions = index + ops.arange(length)
+            query, key = (rotate(x, positions, self.rope_theta) for x in (query, key))
+        return query, key, value
 
 
 class FeedForward(keras.Layer):
@@ -284,6 +314,55 @@ class FeedForward(keras.Layer):
         return self.output_dense(self.activation(self.inner(x)))  # (B, T, F) inside
 
 
+class GatedFeedForward(keras.Layer):
+    """A feed-forward network in which one linear layer opens and shuts another (SwiGLU).
+
+        FFN(x) = (swish(x W) * x V) W_2,   swish(x) = x sigmoid(x)    (Shazeer 2020, equation 6)
+
+    Args:
+        width: width inside, F.
+        initializer: for the kernels of gate and inner layer, W and V.
+        output_initializer: for the kernel of the output layer, W_2.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        initializer: keras.Initializer | str = "glorot_uniform",
+        output_initializer: keras.Initializer | str = "glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.output_initializer = output_initializer
+        self.gate, self.inner = (
+            keras.layers.Dense(
+                width,
+                use_bias=False,
+                kernel_initializer=_own(initializer),
+                dtype=self.dtype_policy,
+                name=name,
+            )
+            for name in ("gate", "inner")
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the output layer, as wide as the input."""
+        self.output_dense = keras.layers.Dense(
+            input_shape[-1],
+            use_bias=False,
+            kernel_initializer=_own(self.output_initializer),
+            dtype=self.dtype_policy,
+            name="output",
+        )
+        self.gate.build(input_shape)
+        self.inner.build(input_shape)
+        self.output_dense.build((*input_shape[:-1], self.inner.units))
+
+    def call(self, x: Tensor) -> Tensor:
+        """Map (B, T, D) to (B, T, D)."""
+        return self.output_dense(ops.silu(self.gate(x)) * self.inner(x))  # (B, T, F) inside
+
+
 class Block(keras.Layer):
     """A Transformer block that normalises before each part (pre-norm; Radford et al. 2019).
 
@@ -297,22 +376,25 @@ class Block(keras.Layer):
         norm: "layer" or "rms".
         use_bias: whether layer normalisation has a bias.
         dropout: share of each part's output dropped in training.
+        norm_epsilon: as for `make_norm`.
     """
 
     def __init__(
         self,
         attention: CausalAttention,
-        feed_forward: FeedForward,
+        feed_forward: FeedForward | GatedFeedForward,
         norm: str = "layer",
         use_bias: bool = True,
         dropout: float = 0.0,
+        norm_epsilon: float | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.attention_norm = make_norm(norm, use_bias, self.dtype_policy, "attention_norm")
-        self.attention = attention
-        self.feed_forward_norm = make_norm(norm, use_bias, self.dtype_policy, "feed_forward_norm")
-        self.feed_forward = feed_forward
+        self.attention_norm, self.feed_forward_norm = (
+            make_norm(norm, use_bias, self.dtype_policy, name, norm_epsilon)
+            for name in ("attention_norm", "feed_forward_norm")
+        )
+        self.attention, self.feed_forward = attention, feed_forward
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -339,3 +421,7 @@ class Block(keras.Layer):
         x = x + self.dropout(attended, training=training)
         transformed = self.feed_forward(self.feed_forward_norm(x))
         return x + self.dropout(transformed, training=training), cache
+
+    def attention_weights(self, x: Tensor) -> Tensor:
+        """Return how much each position of `x` looks at each: (B, T, D) to (B, H, T, T)."""
+        return self.attention.attention_weights(self.attention_norm(x))

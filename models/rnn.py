@@ -65,18 +65,26 @@ class _Cell(keras.Layer):
         )
         return tuple(dict(zip(self.gates, part, strict=True)) for part in parts)
 
+    def call(self, x: Tensor, states: list[Tensor], training: bool = False) -> tuple:
+        """Take one step: x (B, D) and the states, each (B, D), to h' and the new states."""
+        values = self.activations(x, states)
+        return values["h"], [values[name] for name in self.state_names]
+
+    def activations(self, x: Tensor, states: list[Tensor]) -> dict[str, Tensor]:
+        """Return all that one step computes, by its name in the equations, each (B, D)."""
+        raise NotImplementedError
+
 
 class SimpleCell(_Cell):
     """The plain recurrent cell (Elman 1990): h' = tanh(x W + h U + b)."""
 
     gates = ("h",)
 
-    def call(self, x: Tensor, states: list[Tensor], training: bool = False) -> tuple:
-        """Take one step: x (B, D) and [h], (B, D), to h' and [h']."""
+    def activations(self, x: Tensor, states: list[Tensor]) -> dict[str, Tensor]:
+        """Take one step: x (B, D) and [h], (B, D), to h'."""
         (h,) = states
         w, u, b = self.weights_by_gate()
-        h = ops.tanh(x @ w["h"] + h @ u["h"] + b["h"])
-        return h, [h]
+        return {"h": ops.tanh(x @ w["h"] + h @ u["h"] + b["h"])}
 
 
 class LSTMCell(_Cell):
@@ -93,8 +101,8 @@ class LSTMCell(_Cell):
         """Return 1 for the forget gate, so that the cell begins by keeping (Jozefowicz 2015)."""
         return ops.repeat(ops.convert_to_tensor([0.0, 1.0, 0.0, 0.0], dtype), self.units)
 
-    def call(self, x: Tensor, states: list[Tensor], training: bool = False) -> tuple:
-        """Take one step: x (B, D) and [h, c], each (B, D), to h' and [h', c']."""
+    def activations(self, x: Tensor, states: list[Tensor]) -> dict[str, Tensor]:
+        """Take one step: x (B, D) and [h, c], each (B, D), to the gates, c' and h'."""
         h, c = states
         w, u, b = self.weights_by_gate()
         i = ops.sigmoid(x @ w["i"] + h @ u["i"] + b["i"])  # input gate: how much to write
@@ -103,7 +111,7 @@ class LSTMCell(_Cell):
         candidate = ops.tanh(x @ w["c"] + h @ u["c"] + b["c"])  # what to write, from -1 to 1
         c = f * c + i * candidate
         h = o * ops.tanh(c)
-        return h, [h, c]
+        return {"i": i, "f": f, "o": o, "candidate": candidate, "c": c, "h": h}
 
 
 class GRUCell(_Cell):
@@ -112,15 +120,15 @@ class GRUCell(_Cell):
     gates = ("z", "r", "h")
     bias_rows = 2  # one added to x W, one to h U
 
-    def call(self, x: Tensor, states: list[Tensor], training: bool = False) -> tuple:
-        """Take one step: x (B, D) and [h], (B, D), to h' and [h']."""
+    def activations(self, x: Tensor, states: list[Tensor]) -> dict[str, Tensor]:
+        """Take one step: x (B, D) and [h], (B, D), to the gates and h'."""
         (h,) = states
         w, u, b = self.weights_by_gate()
         z = ops.sigmoid(x @ w["z"] + b["z"][0] + h @ u["z"] + b["z"][1])  # update gate
         r = ops.sigmoid(x @ w["r"] + b["r"][0] + h @ u["r"] + b["r"][1])  # reset gate
         candidate = ops.tanh(x @ w["h"] + b["h"][0] + r * (h @ u["h"] + b["h"][1]))
         h = z * h + (1 - z) * candidate
-        return h, [h]
+        return {"z": z, "r": r, "candidate": candidate, "h": h}
 
 
 CELLS = {"lstm": LSTMCell, "gru": GRUCell, "simple": SimpleCell}

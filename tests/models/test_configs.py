@@ -1,7 +1,7 @@
 import pytest
 
 from kerazoo.errors import InputError
-from kerazoo.models.configs import GPTConfig, RNNConfig, Sampling
+from kerazoo.models.configs import GPTConfig, LlamaConfig, RNNConfig, Sampling
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,10 @@ from kerazoo.models.configs import GPTConfig, RNNConfig, Sampling
         (GPTConfig, {"num_layers": 0}, "--model.num-layers is 0; it must be at least 1"),
         (GPTConfig, {"dropout": 1.0}, "--model.dropout is 1.0; it must be from 0 to below 1"),
         (GPTConfig, {"width": 12, "positions": "rotary"}, "even head width"),
+        (LlamaConfig, {"num_kv_heads": 3}, "--model.num-kv-heads 3 does not divide"),
+        (LlamaConfig, {"width": 12}, "a Llama needs an even head width.*heads = 3"),
+        (LlamaConfig, {"rope_theta": 0.0}, "--model.rope-theta is 0.0; it must be above 0"),
+        (LlamaConfig, {"norm_epsilon": -1.0}, "--model.norm-epsilon is -1.0; it must be above 0"),
         (RNNConfig, {"width": -1}, "--model.width is -1"),
         (RNNConfig, {"dropout": -0.1}, "--model.dropout is -0.1"),
         (Sampling, {"temperature": 0}, "--temperature is 0; it must be above 0"),
@@ -22,3 +26,10 @@ from kerazoo.models.configs import GPTConfig, RNNConfig, Sampling
 def test_a_value_that_is_not_allowed_is_named(kind, fields, message):
     with pytest.raises(InputError, match=message):
         kind(**fields)
+
+
+@pytest.mark.parametrize(("width", "inner"), [(96, 256), (128, 352), (4096, 10944)])
+def test_a_gated_network_is_as_large_as_a_plain_one_four_times_as_wide(width, inner):
+    config = LlamaConfig(width=width)
+    assert config.inner_width == inner
+    assert 3 * width * inner == pytest.approx(2 * width * 4 * width, rel=0.04)

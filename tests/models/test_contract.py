@@ -12,7 +12,7 @@ from keras import ops
 
 from kerazoo.models import families
 from kerazoo.models.compiled import compiled
-from kerazoo.models.configs import GPTConfig, RNNConfig
+from kerazoo.models.configs import GPTConfig, LlamaConfig, RNNConfig
 from kerazoo.tasks.language_modeling import NextTokenLoss
 
 V, T = 11, 12
@@ -30,6 +30,8 @@ CONFIGS = {
         qk_norm=True,
         tie_embeddings=False,
     ),
+    "llama": LlamaConfig(**GPT, num_kv_heads=2),
+    "llama tied": LlamaConfig(**GPT, tie_embeddings=True, rope_theta=500_000.0),
     "lstm": RNNConfig(**RNN),
     "gru": RNNConfig(**RNN, cell="gru", tie_embeddings=True),
     "simple": RNNConfig(**RNN, cell="simple"),

@@ -132,3 +132,20 @@ def test_a_feed_forward_network_works_on_each_position_alone():
     np.testing.assert_allclose(
         layer(x[:, shuffled]), ops.take(layer(x), shuffled, axis=1), atol=1e-6
     )
+
+
+def test_a_gated_network_is_the_formula_of_the_paper():
+    layer = layers.GatedFeedForward(16)
+    x = normal(2, 6, 8)
+    layer(x)
+    gate, inner, output = (np.asarray(weight) for weight in layer.weights)
+    opened = x @ gate / (1 + np.exp(-(x @ gate)))
+    np.testing.assert_allclose(layer(x), (opened * (x @ inner)) @ output, atol=1e-5)
+
+
+def test_theta_stretches_the_wavelengths_of_a_rotation():
+    x = normal(1, 6, 1, 8)
+    slow, fast = (np.asarray(layers.rotate(x, np.arange(6), theta)) for theta in (1e6, 1e2))
+    # The first pair turns by one radian a position, whatever theta; the last the less, the larger.
+    np.testing.assert_allclose(slow[..., [0, 4]], fast[..., [0, 4]], atol=1e-6)
+    assert np.abs(slow - x)[..., [3, 7]].max() < 0.05 < np.abs(fast - x)[..., [3, 7]].max()

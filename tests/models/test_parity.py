@@ -8,13 +8,12 @@ from kerazoo.models.configs import GPTConfig, RNNConfig
 from kerazoo.models.gpt import GPT
 from kerazoo.models.rnn import RNN
 
-torch = pytest.importorskip("torch", reason="needs the parity extra: pip install -e .[parity]")
-pytestmark = pytest.mark.parity
 TOKEN_IDS = np.random.default_rng(0).integers(0, 50, (3, 16)).astype("int32")
 
 
-def as_torch(array):
-    return torch.tensor(np.asarray(array))
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch", reason="needs the parity extra: pip install -e .[parity]")
 
 
 def copy_gpt2_weights(theirs, ours):
@@ -46,7 +45,8 @@ def copy_gpt2_weights(theirs, ours):
         set_dense(block.feed_forward.output_dense, f"{name}.mlp.c_proj")
 
 
-def test_gpt_equals_gpt2_of_hugging_face():
+@pytest.mark.parity
+def test_gpt_equals_gpt2_of_hugging_face(torch):
     transformers = pytest.importorskip("transformers", reason="needs the parity extra")
     torch.manual_seed(0)
     theirs = transformers.GPT2LMHeadModel(
@@ -57,15 +57,62 @@ def test_gpt_equals_gpt2_of_hugging_face():
     ours = GPT(GPTConfig(vocab_size=50, context_length=16, num_layers=3, num_heads=4, width=32))
     copy_gpt2_weights(theirs, ours)
     with torch.no_grad():
-        expected = theirs(as_torch(TOKEN_IDS).long(), output_hidden_states=True)
+        expected = theirs(torch.tensor(TOKEN_IDS).long(), output_hidden_states=True)
     np.testing.assert_allclose(ours(TOKEN_IDS), expected.logits.numpy(), atol=1e-4)
     np.testing.assert_allclose(
         ours.hidden_states(TOKEN_IDS)[0], expected.hidden_states[-1].numpy(), atol=1e-4
     )
 
 
+def copy_gpt2_backbone(theirs, ours):
+    """Copy weights of keras-nlp's GPT-2, whose projections keep the heads apart: (D, H, K)."""
+    width = ours.config.width
+
+    def copy(source, target, *shapes):
+        weights = [np.asarray(weight) for weight in source.weights]
+        target.set_weights([w.reshape(s) for w, s in zip(weights, shapes, strict=True)])
+
+    square, row = (width, width), (width,)
+    ours.token_embedding.set_weights(theirs.token_embedding.get_weights())
+    ours.position_embedding.set_weights(theirs.position_embedding.get_weights())
+    ours.final_norm.set_weights(theirs.layer_norm.get_weights())
+    for block, layer in zip(ours.blocks, theirs.transformer_layers, strict=True):
+        block.attention_norm.set_weights(layer._self_attention_layer_norm.get_weights())
+        block.feed_forward_norm.set_weights(layer._feedforward_layer_norm.get_weights())
+        block.feed_forward.inner.set_weights(layer._feedforward_intermediate_dense.get_weights())
+        block.feed_forward.output_dense.set_weights(layer._feedforward_output_dense.get_weights())
+        heads = layer._self_attention_layer
+        copy(heads._query_dense, block.attention.query, square, row)
+        copy(heads._key_dense, block.attention.key, square, row)
+        copy(heads._value_dense, block.attention.value, square, row)
+        copy(heads._output_dense, block.attention.output_dense, square, row)
+
+
+def test_gpt_equals_gpt2_of_keras_nlp():
+    from keras_nlp.models import GPT2Backbone
+
+    theirs = GPT2Backbone(
+        vocabulary_size=50,
+        num_layers=3,
+        num_heads=4,
+        hidden_dim=32,
+        intermediate_dim=128,
+        max_sequence_length=16,
+    )
+    rng = np.random.default_rng(0)
+    theirs.set_weights([rng.normal(scale=0.3, size=w.shape) for w in theirs.weights])
+    ours = GPT(GPTConfig(vocab_size=50, context_length=16, num_layers=3, num_heads=4, width=32))
+    copy_gpt2_backbone(theirs, ours)
+    assert ours.count_params() == theirs.count_params()
+    for length in (1, 5, 16):
+        token_ids = TOKEN_IDS[:, :length]
+        expected = theirs({"token_ids": token_ids, "padding_mask": np.ones_like(token_ids)})
+        np.testing.assert_allclose(ours.hidden_states(token_ids)[0], expected, atol=1e-4)
+
+
+@pytest.mark.parity
 @pytest.mark.parametrize("cell", ["lstm", "gru", "simple"])
-def test_rnn_equals_torch(cell):
+def test_rnn_equals_torch(cell, torch):
     torch.manual_seed(0)
     layer = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "simple": torch.nn.RNN}[cell]
     theirs = layer(8, 8, num_layers=2, batch_first=True)
@@ -83,7 +130,7 @@ def test_rnn_equals_torch(cell):
         both = np.stack([bias, recurrent_bias]) if cell == "gru" else bias + recurrent_bias
         layer.set_weights([kernel.T, recurrent.T, both])
     embedded = keras.ops.convert_to_numpy(ours.token_embedding(TOKEN_IDS))
-    expected, _ = theirs(as_torch(embedded))
+    expected, _ = theirs(torch.tensor(embedded))
     np.testing.assert_allclose(
         ours.hidden_states(TOKEN_IDS)[0], expected.detach().numpy(), atol=1e-5
     )

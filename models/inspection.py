@@ -1,0 +1,92 @@
+"""What goes on inside a trained model, as arrays that are ready to be drawn.
+
+    weights = attention_weights(run.model, token_ids)          # (N, B, H, T, T)
+    pyplot.imshow(weights[0, 0, 0])                            # first block, first text, first head
+
+Shapes: B batch, T positions, D width, H heads, N layers.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from keras import ops
+
+from .language_model import Tensor
+from .layers import Block
+from .rnn import CELLS, RNN
+
+
+class Transformer(Protocol):
+    """A model that embeds tokens and sends them through blocks: `GPT`, `Llama`."""
+
+    blocks: list[Block]
+
+    def embed(self, token_ids: Tensor) -> Tensor:
+        """Return what the first block sees: ids (B, T) to (B, T, D)."""
+
+
+def attention_weights(model: Transformer, token_ids: Tensor) -> np.ndarray:
+    """Return how much each position looks at each one before it and at itself.
+
+    Args:
+        model: a Transformer that reads from left to right.
+        token_ids: (B, T) int32.
+
+    Returns:
+        (N, B, H, T, T) float32: in layer, text and head, the weight that the query at the fourth
+        index gives to the key at the fifth. Rows sum to one; above the diagonal is zero.
+
+    Example:
+        >>> from kerazoo.models.configs import GPTConfig
+        >>> from kerazoo.models.gpt import GPT
+        >>> model = GPT(GPTConfig(vocab_size=65, num_layers=2, num_heads=4))
+        >>> attention_weights(model, np.array([[3, 1, 4, 1, 5]])).shape
+        (2, 1, 4, 5, 5)
+    """
+    x = model.embed(ops.convert_to_tensor(token_ids, "int32"))  # (B, T, D)
+    weights = []
+    for block in model.blocks:
+        weights.append(_as_array(block.attention_weights(x)))  # (B, H, T, T)
+        x, _ = block(x)
+    return np.stack(weights)
+
+
+def gate_activations(model: RNN, token_ids: Tensor) -> dict[str, np.ndarray]:
+    """Return what the gates and states of a recurrent model are at each position.
+
+    Args:
+        model: a recurrent model, of Keras's cells or of those from the equations.
+        token_ids: (B, T) int32, read from a zero state on.
+
+    Returns:
+        By name in the equations of `models/rnn.py` arrays (N, B, T, D) float32. LSTM: gates `i`,
+        `f`, `o` from 0 to 1, `candidate` from -1 to 1, states `c` and `h`. GRU: gates `z` and `r`,
+        `candidate`, state `h`. Plain cell: state `h`.
+
+    Example:
+        >>> from kerazoo.models.configs import RNNConfig
+        >>> model = RNN(RNNConfig(vocab_size=65, num_layers=2, width=8))
+        >>> gates = gate_activations(model, np.array([[3, 1, 4, 1, 5]]))
+        >>> sorted(gates), gates["f"].shape
+        (['c', 'candidate', 'f', 'h', 'i', 'o'], (2, 1, 5, 8))
+    """
+    x = model.token_embedding(ops.convert_to_tensor(token_ids, "int32"))  # (B, T, D)
+    by_layer = []
+    for layer, states in zip(
+        model.recurrent_layers, model.initial_cache(x.shape[0], x.shape[1]), strict=True
+    ):
+        cell = CELLS[model.config.cell](model.config.width, dtype=layer.dtype_policy)
+        cell.build(x.shape)
+        cell.set_weights(layer.get_weights())
+        steps = []
+        for t in range(x.shape[1]):
+            steps.append(cell.activations(x[:, t], states))
+            states = [steps[-1][name] for name in cell.state_names]
+        values = {name: ops.stack([step[name] for step in steps], axis=1) for name in steps[0]}
+        by_layer.append(values)  # each (B, T, D)
+        x = values["h"]
+    return {name: np.stack([_as_array(v[name]) for v in by_layer]) for name in by_layer[0]}
+
+
+def _as_array(tensor: Tensor) -> np.ndarray:
+    return ops.convert_to_numpy(ops.cast(tensor, "float32"))

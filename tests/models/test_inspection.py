@@ -1,0 +1,131 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kerazoo.models import families
+from kerazoo.models.configs import GPTConfig, LlamaConfig, RNNConfig
+from kerazoo.models.inspection import attention_weights, gate_activations
+from kerazoo.models.layers import rotate
+
+V, T = 11, 9
+SMALL = {"vocab_size": V, "context_length": T, "num_layers": 3, "num_heads": 4, "width": 16}
+TRANSFORMERS = {
+    "gpt": GPTConfig(**SMALL),
+    "gpt modern": GPTConfig(**SMALL, positions="rotary", norm="rms", qk_norm=True),
+    "llama": LlamaConfig(**SMALL, num_kv_heads=2, rope_theta=100.0),
+}
+TOKEN_IDS = np.random.default_rng(0).integers(0, V, (2, T)).astype("int32")
+
+
+def make(config):
+    keras.utils.set_random_seed(0)
+    model = families.build(config)
+    for weight in model.trainable_weights:  # far from the small weights of the beginning
+        weight.assign_add(0.5 * keras.random.normal(weight.shape, seed=1))
+    return model
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+@pytest.fixture(params=TRANSFORMERS)
+def transformer(request):
+    return make(TRANSFORMERS[request.param])
+
+
+def test_attention_weights_sum_to_one_and_look_at_nothing_ahead(transformer):
+    weights = attention_weights(transformer, TOKEN_IDS)
+    assert weights.shape == (3, 2, 4, T, T)
+    assert weights.dtype == np.float32
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-6)
+    assert (weights[..., ~np.tri(T, dtype=bool)] == 0).all()
+
+
+def test_attention_weights_are_those_of_the_formula_in_every_block(transformer):
+    config, x = transformer.config, transformer.embed(TOKEN_IDS)
+    for block, found in zip(
+        transformer.blocks, attention_weights(transformer, TOKEN_IDS), strict=True
+    ):
+        normal, layer = block.attention_norm(x), block.attention
+        query, key = (
+            np.reshape(dense(normal), (2, T, -1, 4)) for dense in (layer.query, layer.key)
+        )
+        if layer.qk_norm:
+            query, key = layer.query_norm(query), layer.key_norm(key)
+        if layer.rotary:
+            query, key = (rotate(x, np.arange(T), layer.rope_theta) for x in (query, key))
+        query, key = np.asarray(query), np.asarray(key)
+        for head in range(config.num_heads):
+            shared = head * key.shape[2] // config.num_heads
+            scores = query[:, :, head] @ key[:, :, shared].transpose(0, 2, 1) / np.sqrt(4)
+            allowed = np.exp(scores) * np.tri(T)
+            expected = allowed / allowed.sum(axis=-1, keepdims=True)
+            np.testing.assert_allclose(found[:, head], expected, atol=1e-5)
+        x, _ = block(x)
+    np.testing.assert_allclose(
+        transformer.final_norm(x), transformer.hidden_states(TOKEN_IDS)[0], atol=1e-6
+    )
+
+
+def test_values_averaged_by_the_weights_are_what_the_model_attends_to(transformer):
+    x = transformer.embed(TOKEN_IDS)
+    for block, weights in zip(
+        transformer.blocks, attention_weights(transformer, TOKEN_IDS), strict=True
+    ):
+        normal, layer = block.attention_norm(x), block.attention
+        value = np.reshape(layer.value(normal), (2, T, -1, 4))
+        value = value.repeat(4 // value.shape[2], axis=2)
+        mixed = np.einsum("bhts,bshk->bthk", weights, value).reshape(2, T, 16)
+        np.testing.assert_allclose(layer.output_dense(mixed), layer(normal)[0], atol=1e-4)
+        x, _ = block(x)
+
+
+@pytest.mark.parametrize("from_equations", [False, True])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "simple"])
+def test_the_states_are_those_of_the_model_itself(cell, from_equations):
+    model = make(
+        RNNConfig(vocab_size=V, cell=cell, width=8, num_layers=2, from_equations=from_equations)
+    )
+    gates = gate_activations(model, TOKEN_IDS)
+    assert all(values.shape == (2, 2, T, 8) for values in gates.values())
+    assert all(values.dtype == np.float32 for values in gates.values())
+    hidden_states, cache = model.hidden_states(TOKEN_IDS, model.initial_cache(2, T))
+    np.testing.assert_allclose(gates["h"][-1], hidden_states, atol=1e-5)
+    for n, states in enumerate(cache):
+        for name, state in zip(("h", "c"), states, strict=False):
+            np.testing.assert_allclose(gates[name][n, :, -1], state, atol=1e-5)
+
+
+def test_the_gates_of_an_lstm_are_those_of_its_equations():
+    model = make(RNNConfig(vocab_size=V, width=8, num_layers=2))
+    gates = gate_activations(model, TOKEN_IDS)
+    below = [ops.convert_to_numpy(model.token_embedding(TOKEN_IDS)), gates["h"][0]]
+    for n, layer in enumerate(model.recurrent_layers):
+        kernel, recurrent, bias = layer.get_weights()
+        before = {name: np.pad(gates[name][n], ((0, 0), (1, 0), (0, 0)))[:, :-1] for name in "hc"}
+        i, f, candidate, o = np.split(below[n] @ kernel + before["h"] @ recurrent + bias, 4, axis=2)
+        np.testing.assert_allclose(gates["i"][n], sigmoid(i), atol=1e-5)
+        np.testing.assert_allclose(gates["f"][n], sigmoid(f), atol=1e-5)
+        np.testing.assert_allclose(gates["o"][n], sigmoid(o), atol=1e-5)
+        np.testing.assert_allclose(gates["candidate"][n], np.tanh(candidate), atol=1e-5)
+        c = gates["f"][n] * before["c"] + gates["i"][n] * gates["candidate"][n]
+        np.testing.assert_allclose(gates["c"][n], c, atol=1e-5)
+        np.testing.assert_allclose(gates["h"][n], gates["o"][n] * np.tanh(c), atol=1e-5)
+
+
+def test_the_gates_of_a_gru_are_those_of_its_equations():
+    model = make(RNNConfig(vocab_size=V, cell="gru", width=8))
+    gates = {name: values[0] for name, values in gate_activations(model, TOKEN_IDS).items()}
+    assert set(gates) == {"z", "r", "candidate", "h"}
+    kernel, recurrent, bias = model.recurrent_layers[0].get_weights()
+    before = np.pad(gates["h"], ((0, 0), (1, 0), (0, 0)))[:, :-1]
+    x = ops.convert_to_numpy(model.token_embedding(TOKEN_IDS)) @ kernel + bias[0]
+    h = before @ recurrent + bias[1]
+    (x_z, x_r, x_c), (h_z, h_r, h_c) = (np.split(part, 3, axis=2) for part in (x, h))
+    np.testing.assert_allclose(gates["z"], sigmoid(x_z + h_z), atol=1e-5)
+    np.testing.assert_allclose(gates["r"], sigmoid(x_r + h_r), atol=1e-5)
+    np.testing.assert_allclose(gates["candidate"], np.tanh(x_c + gates["r"] * h_c), atol=1e-5)
+    mixed = gates["z"] * before + (1 - gates["z"]) * gates["candidate"]
+    np.testing.assert_allclose(gates["h"], mixed, atol=1e-5)
