@@ -28,10 +28,64 @@ class Recipe:
     train: TrainConfig
     """How it is trained."""
 
+    def __post_init__(self):
+        if self.train.carry_state and not isinstance(self.model, RNNConfig):
+            raise InputError(
+                "--train.carry-state needs a recurrent model; this one remembers nothing from one "
+                "window to the next."
+            )
+
+
+def _zaremba(
+    size: str,
+    width: int,
+    context_length: int,
+    dropout: float,
+    initial_scale: float,
+    clip_norm: float,
+    **train: float,
+) -> Recipe:
+    """Return a setting of Zaremba et al. (2014, section 4.1) for the Penn Treebank.
+
+    They add up the losses of a window's T tokens and start at learning rate 1; here the loss is
+    their mean, so the same step has T times that rate and clips the gradient at a T-th of theirs.
+    """
+    return Recipe(
+        description=f"The {size} LSTM of Zaremba et al. (2014) on the words of the Penn Treebank.",
+        model=RNNConfig(
+            cell="lstm",
+            context_length=context_length,
+            num_layers=2,
+            width=width,
+            dropout=dropout,
+            output_bias=True,
+            initial_scale=initial_scale,
+        ),
+        data=DataConfig(name="ptb", tokenizer="word", vocab_size=10_000),
+        train=TrainConfig(
+            batch_size=20,
+            optimizer="sgd",
+            momentum=0.0,
+            learning_rate=1.0 * context_length,
+            clip_norm=clip_norm / context_length,
+            schedule="step",
+            carry_state=True,
+            validate_every=929_588 // 20 // context_length,  # once a pass
+            validation_tokens=100_000,
+            **train,
+        ),
+    )
+
 
 DEFAULT = "gpt-shakespeare"
 
 RECIPES: dict[str, Recipe] = {
+    "ngram-shakespeare": Recipe(
+        description="Counts of up to seven characters: Shakespeare in ten seconds.",
+        model=NGramConfig(order=7),
+        data=DataConfig(),
+        train=TrainConfig(epochs=1),
+    ),
     "gpt-shakespeare": Recipe(
         description="A small GPT with today's parts: Shakespeare in one CPU minute.",
         model=GPTConfig(
@@ -141,6 +195,15 @@ RECIPES: dict[str, Recipe] = {
             final_learning_rate=0.0,
             weight_decay=0.01,
         ),
+    ),
+    "lstm-ptb-small": _zaremba(
+        "small", 200, 20, 0.0, 0.1, 5, decay=0.5, constant_epochs=4, epochs=13
+    ),
+    "lstm-ptb-medium": _zaremba(
+        "medium", 650, 35, 0.5, 0.05, 5, decay=1 / 1.2, constant_epochs=6, epochs=39
+    ),
+    "lstm-ptb-large": _zaremba(
+        "large", 1500, 35, 0.65, 0.04, 10, decay=1 / 1.15, constant_epochs=14, epochs=55
     ),
     "gpt-names": Recipe(
         description="A small GPT that makes up first names, in one CPU minute.",

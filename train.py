@@ -8,9 +8,11 @@ python train.py gpt-shakespeare --resume           goes on after an interruption
 
 import math
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -19,9 +21,15 @@ from kerazoo import recipes, runs
 from kerazoo.cli import parse
 from kerazoo.data import datasets, tokenizers
 from kerazoo.errors import InputError
-from kerazoo.models.configs import ModelConfig
+from kerazoo.files import write_text
+from kerazoo.models.configs import ModelConfig, NGramConfig
 from kerazoo.recipes import Recipe
 from kerazoo.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from kerazoo.data.batches import TokenFile
+    from kerazoo.models.families import Model
+    from kerazoo.training.checkpoints import State
 
 LENGTHS = ("steps", "epochs", "minutes")
 
@@ -65,9 +73,8 @@ def train(
     from kerazoo.data import batches
     from kerazoo.models import families
     from kerazoo.tasks import language_modeling
-    from kerazoo.training import callbacks, checkpoints, optimizers
 
-    settings, length = recipe.train, recipe.model.context_length
+    settings = recipe.train
     keras.utils.set_random_seed(settings.seed)
 
     # Text to ids; the tokenizer learns from the training text alone.
@@ -77,17 +84,87 @@ def train(
     else:
         tokenizer = tokenizers.train(recipe.data.tokenizer, corpus.train, recipe.data.vocab_size)
     tokens = {split: batches.tokenize(text, tokenizer) for split, text in corpus.splits.items()}
-    learnt, held_out = tokens["train"], tokens["validation"]
 
-    # Model, loss, optimizer.
-    model = families.build(_with_vocabulary(recipe.model, tokenizer), settings.policy)
-    total_steps = _total_steps(settings, learnt.num_tokens, length)
+    # Ids to a model that predicts them.
+    model = families.build(_completed(recipe.model, tokenizer), settings.policy)
+    experiment = Experiment(folder, name, recipe, corpus, tokenizer, tokens, model)
+    learn = _count if isinstance(recipe.model, NGramConfig) else _fit
+    state, num_tokens = learn(experiment)
+
+    # The result: how good it is, and what it writes.
+    judged = batches.head(experiment.held_out, settings.report_tokens)
+    score = language_modeling.score(model, judged, stride=experiment.stride)
+    run = runs.Run(folder, recipe, tokenizer, model)
+    runs.finish(run, name, corpus, score, state.step, state.best_step, state.seconds, num_tokens)
+    return run
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe with all that it needs to begin."""
+
+    folder: Path
+    name: str
+    recipe: Recipe
+    corpus: datasets.Corpus
+    tokenizer: tokenizers.Tokenizer
+    tokens: dict[str, "TokenFile"]
+    model: "Model"
+
+    @property
+    def learnt(self) -> "TokenFile":
+        """The training split."""
+        return self.tokens["train"]
+
+    @property
+    def held_out(self) -> "TokenFile":
+        """The validation split."""
+        return self.tokens["validation"]
+
+    @property
+    def stride(self) -> int | None:
+        """How to score in training: on windows side by side, or on one stream (None)."""
+        has_all_before = self.recipe.train.carry_state or isinstance(self.recipe.model, NGramConfig)
+        return None if has_all_before else self.recipe.model.context_length
+
+    def begin(self) -> None:
+        """Make the run folder, and say what happens next."""
+        runs.begin(self.folder, self.name, self.recipe, self.tokenizer, self.tokens)
+        size = self.model.count_params()
+        parameters = f", {size:,} parameters," if size else ""
+        print(
+            f"Training {self.name}{parameters} on {self.corpus.name}, "
+            f"{self.learnt.num_tokens:,} tokens, in {self.folder}"
+        )
+
+
+def _fit(experiment: Experiment) -> tuple["State", int]:
+    """Train by gradients; return where it stands at the end, and how many tokens it has seen."""
+    import keras
+
+    from kerazoo.data import batches
+    from kerazoo.models import rnn
+    from kerazoo.tasks import language_modeling
+    from kerazoo.training import callbacks, checkpoints, optimizers
+
+    recipe, folder, model = experiment.recipe, experiment.folder, experiment.model
+    learnt, held_out = experiment.learnt, experiment.held_out
+    settings, length = recipe.train, recipe.model.context_length
+
+    # Loss, optimizer.
+    learner = rnn.CarriedState(model, settings.batch_size) if settings.carry_state else model
+    steps_per_epoch = learnt.num_tokens / (settings.batch_size * length)
+    if settings.carry_state:
+        steps_per_epoch = batches.batches_per_pass(learnt, length, settings.batch_size)
+    total_steps = _total_steps(settings, steps_per_epoch)
     optimizer = optimizers.make_optimizer(
         settings,
-        optimizers.make_schedule(settings, total_steps) if total_steps else settings.learning_rate,
+        optimizers.make_schedule(settings, total_steps, steps_per_epoch)
+        if total_steps
+        else settings.learning_rate,
         model.trainable_variables,
     )
-    model.compile(
+    learner.compile(
         optimizer,
         loss=language_modeling.NextTokenLoss(settings.label_smoothing),
         weighted_metrics=[language_modeling.BitsPerByte(held_out.num_tokens / held_out.num_bytes)],
@@ -97,28 +174,26 @@ def train(
 
     # Where an interrupted run stood; for a new one, the beginning.
     optimizer.build(model.trainable_variables)  # or `fit` would trace the step twice
-    state = checkpoints.restore(folder, model)
+    state = checkpoints.restore(folder, learner)
 
     # Ids to batches.
-    training = batches.training_windows(
-        learnt,
-        length,
-        settings.batch_size // settings.accumulate,
-        settings.seed,
-        first_batch=state.step * settings.accumulate,
-    )
+    if settings.carry_state:
+        training = batches.contiguous_windows(learnt, length, settings.batch_size, state.step)
+    else:
+        training = batches.training_windows(
+            learnt,
+            length,
+            settings.batch_size // settings.accumulate,
+            settings.seed,
+            first_batch=state.step * settings.accumulate,
+        )
 
     # Training.
-    runs.begin(folder, name, recipe, tokenizer, tokens)
-    print(
-        f"Training {name}, {model.count_params():,} parameters, on {corpus.name}, "
-        f"{learnt.num_tokens:,} tokens, in {folder}"
-    )
-    progress = callbacks.Length(
-        settings, total_steps, settings.batch_size * length, state.step, state.seconds
-    )
+    experiment.begin()
+    tokens_per_step = settings.batch_size * length
+    progress = callbacks.Length(settings, total_steps, tokens_per_step, state.step, state.seconds)
     if progress.share < 1:
-        model.fit(
+        learner.fit(
             training,
             epochs=sys.maxsize,  # `progress` says when to stop
             initial_epoch=state.round,
@@ -128,7 +203,9 @@ def train(
                 callbacks.StopAtNaN(settings, progress),
                 callbacks.Validation(
                     lambda: language_modeling.score(
-                        model, batches.head(held_out, settings.validation_tokens), stride=length
+                        model,
+                        batches.head(held_out, settings.validation_tokens),
+                        stride=experiment.stride,
                     )
                 ),
                 checkpoints.History(folder, state),
@@ -139,15 +216,37 @@ def train(
             verbose=1 if sys.stdout.isatty() or "ipykernel" in sys.modules else 2,
             shuffle=False,
         )
-
-    # The result: the weights that validated best, how good they are, and what they write.
-    model.load_weights(checkpoints.best(folder))
-    judged = batches.head(held_out, settings.report_tokens)
-    score = language_modeling.score(model, judged, stride=length)
-    run = runs.Run(folder, recipe, tokenizer, model)
+    learner.load_weights(checkpoints.best(folder))  # those that validated best
     state = checkpoints.read_state(folder)
-    runs.finish(run, name, corpus, score, state.step, state.best_step, state.seconds)
-    return run
+    return state, state.step * tokens_per_step
+
+
+def _count(experiment: Experiment) -> tuple["State", int]:
+    """Train a model that counts, in one pass; return what `_fit` does."""
+    from kerazoo.data import batches
+    from kerazoo.tasks import language_modeling
+    from kerazoo.training import checkpoints
+
+    settings, learnt = experiment.recipe.train, experiment.learnt
+    if settings.epochs != 1:
+        raise InputError(
+            "a model that counts reads its text once; leave --train.steps, --train.epochs and "
+            "--train.minutes out."
+        )
+    experiment.begin()
+    start = time.perf_counter()
+    experiment.model.fit(learnt.pieces())
+    seconds = time.perf_counter() - start
+    looked_at = batches.head(experiment.held_out, settings.validation_tokens)
+    score = language_modeling.score(experiment.model, looked_at)
+    row = {"step": 1, "seconds": round(seconds, 3), "val_loss": score.loss}
+    row["val_bits_per_byte"] = "" if score.bits_per_byte is None else score.bits_per_byte
+    write_text(
+        experiment.folder / "history.csv",
+        "\n".join(",".join(map(str, line)) for line in (row.keys(), row.values())) + "\n",
+    )
+    state = checkpoints.State(1, 1, seconds, best_step=1, best_loss=score.loss)
+    return state, learnt.num_tokens
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -188,7 +287,8 @@ def _names(argument: str, length: str) -> bool:
     return argument.split("=")[0] == f"--train.{length}"
 
 
-def _with_vocabulary(config: ModelConfig, tokenizer: tokenizers.Tokenizer) -> ModelConfig:
+def _completed(config: ModelConfig, tokenizer: tokenizers.Tokenizer) -> ModelConfig:
+    """Return the configuration with what only the tokenizer knows."""
     if config.vocab_size not in (0, tokenizer.vocab_size):
         raise InputError(
             f"--model.vocab-size is {config.vocab_size} and the tokenizer has "
@@ -197,11 +297,11 @@ def _with_vocabulary(config: ModelConfig, tokenizer: tokenizers.Tokenizer) -> Mo
     return replace(config, vocab_size=tokenizer.vocab_size)
 
 
-def _total_steps(settings: TrainConfig, num_tokens: int, length: int) -> int | None:
+def _total_steps(settings: TrainConfig, steps_per_epoch: float) -> int | None:
     """Return the length of the training in steps, or None if the clock decides."""
     if settings.epochs is None:
         return settings.steps
-    return math.ceil(settings.epochs * num_tokens / (settings.batch_size * length))
+    return math.ceil(settings.epochs * steps_per_epoch)
 
 
 def _batches_per_call(

@@ -10,7 +10,7 @@ Shapes: B batch, T positions in a window.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from .tokenizers import LOSSY, Tokenizer
 
 _FORMAT = 1
 _PREFETCHED_BATCHES = 16
+_PIECE_TOKENS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class TokenFile:
                 file.seek(int(start) * windows.itemsize)
                 file.readinto(window)
         return windows
+
+    def pieces(self) -> Iterator[np.ndarray]:
+        """Yield all tokens in their order, about a million at a time."""
+        for start in range(0, self.num_tokens, _PIECE_TOKENS):
+            yield self.read([start], min(_PIECE_TOKENS, self.num_tokens - start))[0]
 
 
 def tokenize(text: Text, tokenizer: Tokenizer) -> TokenFile:
@@ -135,6 +141,58 @@ def training_windows(
     examples = tf.data.Dataset.range(first_batch * batch_size, np.iinfo(np.int64).max)
     starts = examples.map(start_of_window).batch(batch_size, drop_remainder=True)
     return _without_autotune(starts.map(cut).prefetch(_PREFETCHED_BATCHES))
+
+
+def batches_per_pass(tokens: TokenFile, length: int, batch_size: int) -> int:
+    """Return how many batches of `contiguous_windows` make one pass over the text.
+
+    Raises:
+        InputError: if the text is too short for one.
+    """
+    number = (tokens.num_tokens - 1) // batch_size // length
+    if number < 1:
+        raise InputError(
+            f"the training text has {tokens.num_tokens} tokens, and {batch_size} windows of "
+            f"{length} side by side need {batch_size * length + 1}; give a longer text or a "
+            "smaller --train.batch-size or --model.context-length."
+        )
+    return number
+
+
+def contiguous_windows(
+    tokens: TokenFile, length: int, batch_size: int, first_batch: int = 0
+) -> tf.data.Dataset:
+    """Return an endless dataset of windows in the order of the text, for a state that is carried.
+
+    The text is cut into `batch_size` streams of equal length; batch k has window k of each. When
+    the streams are read to their end, they begin anew. What is too short for a window at the end of
+    a stream is left out.
+
+    Args:
+        tokens: the training split.
+        length: positions in a window, T.
+        batch_size: streams, B.
+        first_batch: where to begin; the batches before it are skipped at no cost.
+
+    Returns:
+        A dataset of `({"token_ids": (B, T) int32, "goes_on": (B,) bool}, next_token_ids (B, T))`,
+        where `goes_on` tells whether a row goes on where the same row of the batch before ended.
+
+    Raises:
+        InputError: if the text is too short for one batch.
+    """
+    in_pass = batches_per_pass(tokens, length, batch_size)
+    stream = (tokens.num_tokens - 1) // batch_size
+
+    def cut(batch: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        position = batch % in_pass
+        starts = stream * tf.range(batch_size, dtype=tf.int64) + position * length
+        windows = _read(tokens, starts, length + 1)  # (B, T + 1)
+        goes_on = tf.fill((batch_size,), position > 0)
+        return {"token_ids": windows[:, :-1], "goes_on": goes_on}, windows[:, 1:]
+
+    batches = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max)
+    return _without_autotune(batches.map(cut).prefetch(_PREFETCHED_BATCHES))
 
 
 def scoring_windows(

@@ -131,10 +131,14 @@ class RNNConfig:
     from_equations: bool = False
     """Whether to run the cell written out from its equations instead of Keras's; same numbers,
     slower."""
+    output_bias: bool = False
+    """Whether the output layer has a bias."""
+    initial_scale: float = 0.0
+    """All weights begin uniformly between minus and plus this; 0: as Keras's layers begin."""
 
     def __post_init__(self):
         _at_least(self, 1, "context_length", "num_layers", "width")
-        _at_least(self, 0, "vocab_size")
+        _at_least(self, 0, "vocab_size", "initial_scale")
         _share(self, "dropout")
 
 

@@ -9,10 +9,14 @@ on cuDNN, and by `recurrence` on a CPU, where that is two to three times as fast
 written out below from their equations: `from_equations` runs those. Weights and results are the
 same in all three.
 
+`CarriedState` trains such a model on windows that follow one another in the text, each from the
+state in which the one before ended (Zaremba et al. 2014).
+
 Shapes: B batch, T positions, D width, V vocabulary, N layers.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -22,6 +26,12 @@ from .language_model import Cache, LanguageModel, Tensor
 from .recurrence import CELLS as FAST_CELLS
 from .recurrence import State, recur
 
+
+def _uniform(scale: float) -> keras.Initializer | None:
+    """Return a new initializer, uniform between minus and plus `scale`; None for 0."""
+    return keras.initializers.RandomUniform(-scale, scale) if scale else None
+
+
 # === The cells, from their equations ===
 
 
@@ -30,6 +40,7 @@ class _Cell(keras.Layer):
 
     Args:
         units: width of the state, D.
+        initial_scale: all weights begin uniformly between minus and plus this; 0: as in Keras.
     """
 
     gates: ClassVar[tuple[str, ...]]
@@ -37,8 +48,9 @@ class _Cell(keras.Layer):
     bias_rows = 1
     """How many biases a gate has."""
 
-    def __init__(self, units: int, **kwargs):
+    def __init__(self, units: int, initial_scale: float = 0.0, **kwargs):
         super().__init__(**kwargs)
+        self.initial_scale = initial_scale
         self.units = self.output_size = units
         self.state_size = [units] * len(self.state_names)
 
@@ -46,11 +58,18 @@ class _Cell(keras.Layer):
         """Create W (input to gates), U (state to gates) and b."""
         width = len(self.gates) * self.units
         bias_shape = (width,) if self.bias_rows == 1 else (self.bias_rows, width)
-        self.kernel = self.add_weight(shape=(input_shape[-1], width), name="kernel")
-        self.recurrent_kernel = self.add_weight(
-            shape=(self.units, width), initializer="orthogonal", name="recurrent_kernel"
+        scale = self.initial_scale
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1], width), initializer=_uniform(scale), name="kernel"
         )
-        self.bias = self.add_weight(shape=bias_shape, initializer=self.initial_bias, name="bias")
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.units, width),
+            initializer=_uniform(scale) or "orthogonal",
+            name="recurrent_kernel",
+        )
+        self.bias = self.add_weight(
+            shape=bias_shape, initializer=_uniform(scale) or self.initial_bias, name="bias"
+        )
 
     def initial_bias(self, shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
         """Return the bias to begin training with."""
@@ -164,9 +183,17 @@ class RNN(LanguageModel):
             config.vocab_size,
             config.width,
             tie_weights=config.tie_embeddings,
+            embeddings_initializer=_uniform(config.initial_scale) or "uniform",
             dtype=self.dtype_policy,
             name="token_embedding",
         )
+        if config.output_bias:
+            self.output_bias = self.add_weight(
+                shape=(config.vocab_size,),
+                initializer=_uniform(config.initial_scale) or "zeros",
+                autocast=False,
+                name="output_bias",
+            )
         self.dropout = keras.layers.Dropout(config.dropout, dtype=self.dtype_policy)
         self.recurrent_layers = [self._make_layer(f"layer_{n}") for n in range(config.num_layers)]
         for layer in self.recurrent_layers:
@@ -174,16 +201,24 @@ class RNN(LanguageModel):
         self.build()
 
     def _make_layer(self, name: str) -> keras.layers.RNN:
+        config = self.config
         options = {
             "return_sequences": True,
             "return_state": True,
             "dtype": self.dtype_policy,
             "name": name,
         }
-        if self.config.from_equations:
-            cell = CELLS[self.config.cell](self.config.width, dtype=self.dtype_policy, name="cell")
+        if config.from_equations:
+            cell = CELLS[config.cell](
+                config.width, config.initial_scale, dtype=self.dtype_policy, name="cell"
+            )
             return keras.layers.RNN(cell, **options)
-        return KERAS_LAYERS[self.config.cell](self.config.width, **options)
+        if config.initial_scale:
+            for part in ("kernel", "recurrent", "bias"):
+                options[f"{part}_initializer"] = _uniform(config.initial_scale)
+            if config.cell == "lstm":
+                options["unit_forget_bias"] = False
+        return KERAS_LAYERS[config.cell](config.width, **options)
 
     def hidden_states(
         self,
@@ -222,7 +257,8 @@ class RNN(LanguageModel):
 
     def logits(self, hidden_states: Tensor) -> Tensor:
         """Map states (..., D) to logits (..., V) float32."""
-        return ops.cast(self.token_embedding(hidden_states, reverse=True), "float32")
+        logits = ops.cast(self.token_embedding(hidden_states, reverse=True), "float32")
+        return logits + self.output_bias if self.config.output_bias else logits
 
     def initial_cache(self, batch_size: int, length: int) -> Cache:
         """Return zero states: for each layer (h,) or, for the LSTM, (h, c), each (B, D)."""
@@ -235,3 +271,74 @@ class RNN(LanguageModel):
     def max_length(self) -> None:
         """None: the state stays the same size, however long the text."""
         return None
+
+
+# === Training on windows that follow one another ===
+
+
+@keras.saving.register_keras_serializable(package="kerazoo")
+class CarriedState(keras.Model):
+    """A recurrent model in training, which goes on from where the window before ended.
+
+        cache before window k = cache after window k - 1, as a number
+
+    so the states reach back as far as the text does, the gradients to the beginning of the window
+    (truncated backpropagation through time: Williams & Peng 1990; Zaremba et al. 2014, section 4).
+    The states are variables, so that they are saved with the weights.
+
+    Args:
+        model: the model to train; its `max_length` is None.
+        batch_size: streams of text that are read side by side, B.
+    """
+
+    def __init__(self, model: LanguageModel, batch_size: int, **kwargs):
+        super().__init__(**kwargs)
+        self.model, self.batch_size = model, batch_size
+        self.states = [
+            self.add_weight(
+                shape=tensor.shape,
+                initializer="zeros",
+                dtype=tensor.dtype,
+                trainable=False,
+                autocast=False,
+                name=f"state_{n}",
+            )
+            for n, tensor in enumerate(keras.tree.flatten(model.initial_cache(batch_size, 0)))
+        ]
+        self.built = True
+
+    def call(self, inputs: dict[str, Tensor], training: bool = False) -> Tensor:
+        """Map windows to logits (B, T, V), and in training remember the states after them.
+
+        Args:
+            inputs: `token_ids` (B, T) int32, and `goes_on` (B,) bool: whether a row goes on where
+                the one before it ended, or begins anew.
+            training: whether dropout is on and the states are kept.
+        """
+        initial = self.model.initial_cache(self.batch_size, 0)
+        goes_on = ops.cast(inputs["goes_on"], "bool")
+
+        def state_before(carried: Tensor, initial: Tensor) -> Tensor:  # (B, ...)
+            mask = ops.reshape(goes_on, (-1,) + (1,) * (len(initial.shape) - 1))
+            return ops.where(mask, ops.stop_gradient(carried), initial)
+
+        before = keras.tree.pack_sequence_as(
+            initial, list(map(state_before, self.states, keras.tree.flatten(initial)))
+        )
+        hidden_states, after = self.model.hidden_states(
+            inputs["token_ids"], before, training=training
+        )
+        if training:
+            for variable, state in zip(self.states, keras.tree.flatten(after), strict=True):
+                variable.assign(state)
+        return self.model.logits(hidden_states)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what rebuilds it: the model and the batch size."""
+        model = keras.saving.serialize_keras_object(self.model)
+        return {**super().get_config(), "model": model, "batch_size": self.batch_size}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> "CarriedState":
+        """Rebuild it from what `get_config` returned."""
+        return cls(**{**config, "model": keras.saving.deserialize_keras_object(config["model"])})

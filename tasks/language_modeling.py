@@ -7,17 +7,20 @@ Shapes: B batch, T positions, V vocabulary.
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
+import numpy as np
 from keras import ops
 
 from ..data.batches import TokenFile, scoring_windows
 from ..metrics.language import LanguageScore
 from ..models.compiled import compiled
-from ..models.language_model import LanguageModel, Tensor
+from ..models.language_model import Cache, LanguageModel, Tensor
 
 SCORING_BATCH = 32
+STREAM_STRETCH = 256
+"""Tokens that a model with a state reads at a time when it scores a text as one stream."""
 
 
 def cross_entropy(next_token_ids: Tensor, logits: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -80,23 +83,26 @@ def score(
     """Score a model on a text: every token but the first, once, from the tokens before it.
 
     The window slides by `stride`, so that each token (but those of the first window) is predicted
-    from at least `length - stride` tokens. The first token of all counts as the uniform 1 / V.
+    from at least `length - stride` tokens. A model whose memory has no end (`max_length` is None)
+    needs no window: unless a stride is given, it reads the text as one stream, and each token is
+    predicted from all before it. The first token of all counts as the uniform 1 / V.
 
     Args:
         model: the model.
         tokens: the text, in the model's tokens.
         length: positions in a window; the model's context length if not given.
-        stride: tokens from one window to the next; half the window if not given. `length` scores
-            windows side by side, as training does.
+        stride: tokens from one window to the next; half the window, or one stream, if not given.
+            `length` scores windows side by side, as training does.
         batch_size: windows scored at a time.
     """
-    length = length or model.config.context_length
-    stride = stride or max(1, length // 2)
-    batches = scoring_windows(tokens, length, stride, batch_size)
-    sums_of_batch = _compiled_sums(model)
+    if stride is None and model.max_length is None:
+        sums = _sums_of_stream(model, tokens)
+    else:
+        length = length or model.config.context_length
+        stride = stride or max(1, length // 2)
+        sums = _sums_of_windows(model, scoring_windows(tokens, length, stride, batch_size))
     nats, correct = math.log(model.config.vocab_size), 0
-    for batch in batches:
-        batch_nats, batch_correct = sums_of_batch(*batch)
+    for batch_nats, batch_correct in sums:
         nats += float(batch_nats)
         correct += round(float(batch_correct))
     return LanguageScore(
@@ -110,14 +116,41 @@ def score(
     )
 
 
-@functools.lru_cache(maxsize=8)
-def _compiled_sums(model: LanguageModel) -> Callable:
-    """Return the compiled function from a batch to its sums, made by an earlier call if any."""
+def _sums_of_windows(model: LanguageModel, windows: Iterable) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield nats and right answers of each batch of windows, which know nothing of each other."""
+    sums, _ = _compiled_sums(model)
+    for batch in windows:
+        yield sums(*batch)
 
-    def sums(token_ids: Tensor, next_token_ids: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        logits = model(token_ids)  # (B, T, V)
+
+def _sums_of_stream(model: LanguageModel, tokens: TokenFile) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield nats and right answers of each stretch of the text, which goes on from the last."""
+    _, sums = _compiled_sums(model)
+    cache = model.initial_cache(1, tokens.num_tokens)
+    stretches = scoring_windows(tokens, STREAM_STRETCH, STREAM_STRETCH, batch_size=1)
+    for n, stretch in enumerate(stretches):
+        nats, correct, cache = sums(*stretch, cache, np.int32(n * STREAM_STRETCH))
+        yield nats, correct
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled_sums(model: LanguageModel) -> tuple[Callable, Callable]:
+    """Return the compiled functions from a batch to its sums, made by an earlier call if any."""
+
+    def sums(logits: Tensor, next_token_ids: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         right = ops.cast(ops.argmax(logits, axis=-1) == next_token_ids, "float32")
         nats = cross_entropy(next_token_ids, logits)
         return ops.sum(weights * nats), ops.sum(weights * right)
 
-    return compiled(sums, model, xla=model.prefers_xla)
+    def of_windows(token_ids: Tensor, next_token_ids: Tensor, weights: Tensor) -> tuple:
+        return sums(model(token_ids), next_token_ids, weights)
+
+    def of_stretch(
+        token_ids: Tensor, next_token_ids: Tensor, weights: Tensor, cache: Cache, index: Tensor
+    ) -> tuple:
+        logits, cache = model.extend(token_ids, cache, index)  # (1, T, V)
+        return *sums(logits, next_token_ids, weights), cache
+
+    return tuple(
+        compiled(function, model, model.prefers_xla) for function in (of_windows, of_stretch)
+    )

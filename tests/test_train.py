@@ -141,6 +141,53 @@ def test_a_killed_training_resumes_to_the_same_weights(finished, small_text, tmp
         assert [int(row["step"]) for row in csv.DictReader(file)] == [20, 40, 60]
 
 
+def test_a_carried_state_resumes_to_the_same_weights_in_the_middle_of_a_pass(
+    small_text, tmp_path, monkeypatch
+):
+    (tmp_path / "text.txt").write_text(small_text.read_text()[:2400])  # 33 steps a pass
+    model = RNNConfig(context_length=16, width=8, num_layers=2, dropout=0.1)
+    recipe = small_recipe(tmp_path / "text.txt")
+    recipe = replace(recipe, model=model, train=replace(recipe.train, carry_state=True))
+    whole = train(recipe, tmp_path / "whole")
+
+    save = checkpoints.Checkpoints.on_epoch_end
+
+    def save_and_stop(self, *args):
+        save(self, *args)
+        if self.state.step == 40:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints.Checkpoints, "on_epoch_end", save_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "stopped")
+    monkeypatch.undo()
+    resumed = train(recipe, tmp_path / "stopped", resume=True)
+    for one, other in zip(
+        all_weights(tmp_path / "whole"), all_weights(tmp_path / "stopped"), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    assert resumed.report["validation"] == whole.report["validation"]
+    assert type(resumed.model) is type(kerazoo.load(tmp_path / "whole").model)
+
+
+@pytest.mark.parametrize("size", ["small", "medium", "large"])
+def test_the_settings_of_zaremba_train_on_any_text(size, small_text, tmp_path):
+    recipe = recipes.find(f"lstm-ptb-{size}")
+    recipe = replace(
+        recipe,
+        model=replace(recipe.model, width=32),
+        data=DataConfig(text=small_text, tokenizer="word", vocab_size=10_000),
+        train=replace(recipe.train, epochs=None, steps=40, validate_every=20),
+    )
+    run = train(recipe, tmp_path / "run")
+    assert run.report["validation"]["loss"] < np.log(run.tokenizer.vocab_size)
+
+
+def test_only_a_recurrent_model_carries_a_state(small_text):
+    with pytest.raises(InputError, match="--train.carry-state needs a recurrent model"):
+        small_recipe(small_text, carry_state=True)
+
+
 def test_resuming_what_has_ended_changes_nothing(finished, small_text, capsys):
     before = (finished.folder / "model.keras").read_bytes()
     train(small_recipe(small_text), finished.folder, resume=True)

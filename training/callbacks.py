@@ -42,7 +42,8 @@ class Length(keras.callbacks.Callback):
         self.step, self.seconds = step, seconds
         self._earlier_seconds = seconds
         self._batches_per_step = config.accumulate
-        self._schedule = make_schedule(config, CLOCK_TICKS)
+        if self.seconds_allowed is not None:
+            self._schedule = make_schedule(config, CLOCK_TICKS)
 
     @property
     def share(self) -> float:

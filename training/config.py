@@ -25,12 +25,19 @@ class TrainConfig:
     et al. 2024) with Adam for embeddings, norms and biases."""
     learning_rate: float = 1e-3
     """Highest learning rate, after the warm-up."""
+    schedule: Literal["cosine", "step"] = "cosine"
+    """How the learning rate falls: after a warm-up on half a cosine wave, or in steps from epoch to
+    epoch."""
     final_learning_rate: float = 0.1
-    """What the learning rate falls to, on half a cosine wave, as a share of the highest."""
+    """With cosine: what the learning rate falls to, as a share of the highest."""
+    constant_epochs: int = 4
+    """With step: epochs at the highest learning rate."""
+    decay: float = 0.5
+    """With step: what the learning rate is multiplied by at the start of each epoch after those."""
     adam_learning_rate: float = 0.2
     """With Muon: the learning rate of the Adam part, as a share of Muon's."""
     warmup: float = 0.05
-    """Share of the training in which the learning rate rises from zero."""
+    """With cosine: share of the training in which the learning rate rises from zero."""
     momentum: float = 0.95
     """Momentum of SGD and Muon."""
     beta_1: float = 0.9
@@ -41,6 +48,9 @@ class TrainConfig:
     """Decoupled weight decay (AdamW, Muon) of matrices and embeddings."""
     clip_norm: float = 1.0
     """Longest that all gradients together may be; longer ones are shortened; 0: any length."""
+    carry_state: bool = False
+    """Whether windows follow one another in the text and a recurrent model goes on from the state
+    in which the last one ended; otherwise they come in random order, each from a zero state."""
     label_smoothing: float = 0.0
     """Share of each target spread over the vocabulary (Szegedy et al. 2016)."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -65,8 +75,8 @@ class TrainConfig:
                 f"{' (' + ', '.join(f'--train.{name}' for name in given) + ')' if given else ''}; "
                 "give one of --train.steps, --train.epochs and --train.minutes."
             )
-        positive = ("batch_size", "accumulate", "learning_rate", "validate_every")
-        for name in (given[0], *positive, "validation_tokens", "report_tokens"):
+        positive = ("batch_size", "accumulate", "learning_rate", "constant_epochs", "decay")
+        for name in (given[0], *positive, "validate_every", "validation_tokens", "report_tokens"):
             if not getattr(self, name) > 0:
                 self._refuse(name, "above 0")
         for name in ("weight_decay", "clip_norm", "adam_learning_rate", "seed"):
@@ -82,6 +92,16 @@ class TrainConfig:
             raise InputError(
                 f"--train.accumulate {self.accumulate} does not divide --train.batch-size "
                 f"{self.batch_size}; choose a number that does."
+            )
+        if self.schedule == "step" and self.minutes is not None:
+            raise InputError(
+                "--train.schedule step counts epochs, of which --train.minutes knows nothing; give "
+                "--train.epochs or --train.steps instead, or --train.schedule cosine."
+            )
+        if self.carry_state and self.accumulate > 1:
+            raise InputError(
+                f"--train.carry-state reads a batch in one piece, so --train.accumulate "
+                f"{self.accumulate} cannot cut it; leave one of them out."
             )
 
     def _refuse(self, name: str, allowed: str) -> None:

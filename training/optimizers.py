@@ -1,6 +1,9 @@
 """Optimizers and their learning rate: Keras's own, put together from a `TrainConfig`."""
 
+import math
+
 import keras
+from keras.optimizers import schedules
 
 from .config import TrainConfig
 
@@ -8,15 +11,30 @@ CLOCK_TICKS = 1_000_000
 """The length of a schedule that follows the clock: steps from 0 to this, set from outside."""
 
 
-def make_schedule(config: TrainConfig, steps: int) -> keras.optimizers.schedules.CosineDecay:
-    """Return the learning rate as a function of the step: linear warm-up, then half a cosine wave.
+def make_schedule(
+    config: TrainConfig, steps: int, steps_per_epoch: float = 0.0
+) -> schedules.LearningRateSchedule:
+    """Return the learning rate as a function of the step.
+
+    Cosine: linear warm-up, then half a cosine wave. Step: in epoch e, counted from 0,
+
+        learning_rate * decay ^ max(0, e + 1 - constant_epochs)
 
     Args:
-        config: `learning_rate`, `warmup` and `final_learning_rate` are used.
+        config: `learning_rate`, `schedule` and the fields that belong to it are used.
         steps: the length of the training; `CLOCK_TICKS` for one that follows the clock.
+        steps_per_epoch: steps in a pass over the training text; the step schedule needs it.
     """
+    if config.schedule == "step":
+        # A pass may end within a step, hence the rounding; at least one boundary, if past the end.
+        num_epochs = max(config.constant_epochs + 1, math.ceil(steps / steps_per_epoch))
+        decays = range(config.constant_epochs, num_epochs)
+        return schedules.PiecewiseConstantDecay(
+            [math.ceil(epoch * steps_per_epoch) - 1 for epoch in decays],
+            [config.learning_rate * config.decay**n for n in range(len(decays) + 1)],
+        )
     warmup_steps = max(1, round(config.warmup * steps))
-    return keras.optimizers.schedules.CosineDecay(
+    return schedules.CosineDecay(
         initial_learning_rate=config.learning_rate / warmup_steps,
         warmup_target=config.learning_rate,
         warmup_steps=warmup_steps,
@@ -27,7 +45,7 @@ def make_schedule(config: TrainConfig, steps: int) -> keras.optimizers.schedules
 
 def make_optimizer(
     config: TrainConfig,
-    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+    learning_rate: float | schedules.LearningRateSchedule,
     variables: list[keras.Variable],
 ) -> keras.Optimizer:
     """Return the optimizer that `config` names.

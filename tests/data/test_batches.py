@@ -102,6 +102,52 @@ def test_a_text_shorter_than_a_window_is_refused(counting):
         batches.training_windows(counting(8), 8, 1, 0)
 
 
+def take_contiguous(dataset, number):
+    for inputs, next_token_ids in dataset.take(number):
+        yield inputs["token_ids"].numpy(), inputs["goes_on"].numpy(), next_token_ids.numpy()
+
+
+@pytest.mark.parametrize(("num_tokens", "batch_size"), [(97, 3), (100, 3), (33, 1), (1000, 7)])
+def test_contiguous_windows_cover_each_stream_in_the_order_of_the_text(
+    counting, num_tokens, batch_size
+):
+    tokens = counting(num_tokens)
+    number = batches.batches_per_pass(tokens, 8, batch_size)
+    windows = batches.contiguous_windows(tokens, 8, batch_size)
+    passed = list(take_contiguous(windows, number))
+    read = np.concatenate([token_ids for token_ids, _, _ in passed], axis=1)  # (B, number * 8)
+    assert read.dtype == np.int32
+    assert (np.diff(read) == 1).all()
+    stream = (num_tokens - 1) // batch_size
+    assert read[:, 0].tolist() == [stream * row for row in range(batch_size)]
+    assert stream - 8 < read.shape[1] <= stream  # less than a window is left out
+    assert all((after == before + 1).all() for before, _, after in passed)
+
+
+def test_streams_that_have_been_read_begin_anew_and_say_so(counting):
+    windows = batches.contiguous_windows(counting(100), 8, 3)
+    number = batches.batches_per_pass(counting(100), 8, 3)
+    passed = list(take_contiguous(windows, 2 * number + 1))
+    assert [goes_on.tolist() for _, goes_on, _ in passed] == [
+        [n % number > 0] * 3 for n in range(2 * number + 1)
+    ]
+    assert (passed[0][0] == passed[number][0]).all()
+
+
+def test_contiguous_windows_can_begin_anywhere(counting):
+    whole = list(take_contiguous(batches.contiguous_windows(counting(100), 8, 3), 20))
+    rest = list(take_contiguous(batches.contiguous_windows(counting(100), 8, 3, 13), 7))
+    for expected, found in zip(whole[13:], rest, strict=True):
+        for one, other in zip(expected, found, strict=True):
+            assert (one == other).all()
+
+
+def test_streams_shorter_than_a_window_are_refused(counting):
+    with pytest.raises(InputError, match="has 24 tokens, and 3 windows of 8 side by side need 25"):
+        batches.contiguous_windows(counting(24), 8, 3)
+    assert batches.batches_per_pass(counting(25), 8, 3) == 1
+
+
 @settings(max_examples=30, deadline=None)
 @given(num_tokens=st.integers(2, 60), length=st.integers(1, 12), data=st.data())
 def test_scoring_counts_every_token_but_the_first_once(num_tokens, length, data, tmp_path_factory):

@@ -18,6 +18,7 @@ from kerazoo.models.configs import GPTConfig, LlamaConfig, RNNConfig, Sampling
         (LlamaConfig, {"norm_epsilon": -1.0}, "--model.norm-epsilon is -1.0; it must be above 0"),
         (RNNConfig, {"width": -1}, "--model.width is -1"),
         (RNNConfig, {"dropout": -0.1}, "--model.dropout is -0.1"),
+        (RNNConfig, {"initial_scale": -0.1}, "--model.initial-scale is -0.1; it must be at least"),
         (Sampling, {"temperature": 0}, "--temperature is 0; it must be above 0"),
         (Sampling, {"p": 1.5}, "--p is 1.5; it must be above 0 and at most 1"),
         (Sampling, {"k": 0}, "--k is 0"),

@@ -36,6 +36,7 @@ CONFIGS = {
     "gru": RNNConfig(**RNN, cell="gru", tie_embeddings=True),
     "simple": RNNConfig(**RNN, cell="simple"),
     "lstm from equations": RNNConfig(**RNN, from_equations=True),
+    "lstm of Zaremba": RNNConfig(**RNN, output_bias=True, initial_scale=0.1),
 }
 every_model = pytest.mark.parametrize("name", CONFIGS)
 

@@ -1,12 +1,17 @@
 """The models against independent implementations: the same weights give the same numbers."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
+from kerazoo import recipes
 from kerazoo.models.configs import GPTConfig, RNNConfig
 from kerazoo.models.gpt import GPT
-from kerazoo.models.rnn import RNN
+from kerazoo.models.rnn import RNN, CarriedState
+from kerazoo.tasks.language_modeling import NextTokenLoss
+from kerazoo.training.optimizers import make_optimizer, make_schedule
 
 TOKEN_IDS = np.random.default_rng(0).integers(0, 50, (3, 16)).astype("int32")
 
@@ -134,3 +139,64 @@ def test_rnn_equals_torch(cell, torch):
     np.testing.assert_allclose(
         ours.hidden_states(TOKEN_IDS)[0], expected.detach().numpy(), atol=1e-5
     )
+
+
+@pytest.mark.parity
+def test_training_by_the_recipe_of_zaremba_equals_that_in_torch(torch):
+    # As the paper has it: losses added up over the window, learning rate 1, gradients of at most 5,
+    # half the rate in each epoch after the fourth. Here an epoch is a single window.
+    recipe = recipes.find("lstm-ptb-small")
+    config = replace(recipe.model, vocab_size=50, width=8, initial_scale=0.5)
+    batch, length, steps = recipe.train.batch_size, config.context_length, 7
+    # Five words of fifty, so that the first gradients are long and the later ones are not.
+    text = np.random.default_rng(0).integers(0, 5, (batch, steps * length + 1))
+
+    ours = RNN(config)
+    learner = CarriedState(ours, batch)
+    schedule = make_schedule(recipe.train, steps, steps_per_epoch=1)
+    optimizer = make_optimizer(recipe.train, schedule, ours.trainable_variables)
+    learner.compile(optimizer, loss=NextTokenLoss(), jit_compile=False)
+
+    embedding = torch.nn.Embedding(50, 8)
+    lstm = torch.nn.LSTM(8, 8, num_layers=2, batch_first=True)
+    output = torch.nn.Linear(8, 50)
+    table, back = ours.token_embedding.get_weights()
+    pairs = [(embedding.weight, table), (output.weight, back.T), (output.bias, ours.output_bias)]
+    for n, layer in enumerate(ours.recurrent_layers):
+        kernel, recurrent, bias = layer.get_weights()
+        pairs += [
+            (getattr(lstm, f"weight_ih_l{n}"), kernel.T),
+            (getattr(lstm, f"weight_hh_l{n}"), recurrent.T),
+            (getattr(lstm, f"bias_ih_l{n}"), bias),
+        ]
+        torch.nn.init.zeros_(getattr(lstm, f"bias_hh_l{n}"))  # torch has two; one does not learn
+    weights = [weight for weight, _ in pairs]
+    for weight, value in pairs:
+        weight.data = torch.tensor(np.asarray(value))
+
+    state, norms = None, []
+    for step in range(steps):
+        window = text[:, step * length : (step + 1) * length + 1]
+        states, state = lstm(embedding(torch.tensor(window[:, :-1])), state)
+        state = tuple(part.detach() for part in state)
+        targets = torch.tensor(window[:, 1:]).ravel()
+        loss = torch.nn.functional.cross_entropy(
+            output(states).flatten(0, 1), targets, reduction="sum"
+        )
+        gradients = torch.autograd.grad(loss / batch, weights)
+        norms.append(float(torch.sqrt(sum((gradient**2).sum() for gradient in gradients))))
+        rate = 0.5 ** max(0, step + 1 - 4)
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.data -= rate * min(1, 5 / norms[-1]) * gradient
+        inputs = {"token_ids": window[:, :-1], "goes_on": np.full(batch, step > 0)}
+        found = learner.train_on_batch(inputs, window[:, 1:])
+        assert float(found) == pytest.approx(loss.item() / (batch * length), rel=1e-5)
+
+    assert min(norms) < 5 < max(norms)  # some gradients were shortened and some were not
+    for ours_after, theirs_after in (
+        (ours.token_embedding.get_weights()[0], embedding.weight),
+        (ours.recurrent_layers[0].get_weights()[1].T, lstm.weight_hh_l0),
+        (ours.recurrent_layers[1].get_weights()[0].T, lstm.weight_ih_l1),
+        (ours.output_bias, output.bias),
+    ):
+        np.testing.assert_allclose(ours_after, theirs_after.detach().numpy(), atol=1e-5)

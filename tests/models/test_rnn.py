@@ -2,8 +2,10 @@ import keras
 import numpy as np
 import pytest
 
+from kerazoo.data import batches
 from kerazoo.models.configs import RNNConfig
-from kerazoo.models.rnn import CELLS, KERAS_LAYERS, RNN
+from kerazoo.models.rnn import CELLS, KERAS_LAYERS, RNN, CarriedState
+from kerazoo.tasks.language_modeling import NextTokenLoss
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -40,3 +42,120 @@ def test_the_state_goes_on_without_end():
     for index in range(50):
         logits, cache = model.next(token_ids[:, index], cache, index)
     np.testing.assert_allclose(logits, model(token_ids)[:, -1], atol=1e-5)
+
+
+@pytest.mark.parametrize("from_equations", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_all_weights_begin_between_minus_and_plus_the_scale(cell, from_equations):
+    model = RNN(
+        RNNConfig(
+            vocab_size=50,
+            cell=cell,
+            width=16,
+            num_layers=2,
+            output_bias=True,
+            initial_scale=0.1,
+            from_equations=from_equations,
+        )
+    )
+    assert len(model.weights) == 2 + 1 + 2 * 3
+    for weight in model.weights:
+        assert 0.08 < np.abs(weight).max() <= 0.1, weight.path
+        assert np.abs(np.mean(weight)) < 0.04, weight.path
+
+
+def test_the_output_bias_is_added_to_the_logits():
+    config = {"vocab_size": 11, "width": 8}
+    with_bias, without = RNN(RNNConfig(**config, output_bias=True)), RNN(RNNConfig(**config))
+    bias = np.arange(11, dtype="float32")
+    with_bias.set_weights([bias, *without.get_weights()])
+    token_ids = np.arange(6)[None]
+    np.testing.assert_allclose(with_bias(token_ids), without(token_ids) + bias, rtol=1e-6)
+
+
+# === Training on windows that follow one another ===
+
+
+def windows_of(token_ids, length):
+    for start in range(0, token_ids.shape[1] - length, length):
+        yield token_ids[:, start : start + length], token_ids[:, start + 1 : start + length + 1]
+
+
+@pytest.fixture
+def learner():
+    keras.utils.set_random_seed(0)
+    return CarriedState(RNN(RNNConfig(vocab_size=11, width=8, num_layers=2)), batch_size=3)
+
+
+TOKEN_IDS = np.random.default_rng(0).integers(0, 11, (3, 21)).astype("int32")
+GOES_ON, BEGINS = np.ones(3, bool), np.zeros(3, bool)
+
+
+def test_windows_with_a_carried_state_are_one_long_window(learner):
+    found = [
+        learner({"token_ids": token_ids, "goes_on": GOES_ON}, training=True)
+        for token_ids, _ in windows_of(TOKEN_IDS, 5)
+    ]
+    whole = learner.model(TOKEN_IDS[:, :20])
+    np.testing.assert_allclose(np.concatenate(found, axis=1), whole, atol=1e-6)
+
+
+def test_a_row_that_begins_anew_forgets_what_was_before(learner):
+    first, second = TOKEN_IDS[:, :5], TOKEN_IDS[:, 5:10]
+    learner({"token_ids": first, "goes_on": BEGINS}, training=True)
+    mixed = learner({"token_ids": second, "goes_on": np.array([True, False, True])}, training=True)
+    np.testing.assert_allclose(mixed[1], learner.model(second)[1], atol=1e-6)
+    expected = learner.model(TOKEN_IDS[:, :10])[:, 5:]
+    np.testing.assert_allclose(mixed[0], expected[0], atol=1e-6)
+    np.testing.assert_allclose(mixed[2], expected[2], atol=1e-6)
+
+
+def test_outside_training_the_carried_state_stays(learner):
+    learner({"token_ids": TOKEN_IDS, "goes_on": BEGINS}, training=True)
+    before = [np.asarray(state).copy() for state in learner.states]
+    learner({"token_ids": TOKEN_IDS, "goes_on": GOES_ON})
+    for state, expected in zip(learner.states, before, strict=True):
+        np.testing.assert_array_equal(state, expected)
+
+
+def test_the_carried_state_is_saved_with_the_weights(learner, tmp_path):
+    learner({"token_ids": TOKEN_IDS, "goes_on": BEGINS}, training=True)
+    learner.save(tmp_path / "learner.keras")
+    again = keras.saving.load_model(tmp_path / "learner.keras")
+    following = {"token_ids": TOKEN_IDS, "goes_on": GOES_ON}
+    assert np.abs(again.states[0]).max() > 0
+    np.testing.assert_array_equal(again(following), learner(following))
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_the_carried_state_is_kept_in_half_precision(policy):
+    model = RNN(RNNConfig(vocab_size=11, width=8, dropout=0.1), dtype=policy)
+    learner = CarriedState(model, batch_size=3)
+    learner.compile("adam", loss=NextTokenLoss(), jit_compile=False)
+    for token_ids, next_token_ids in windows_of(TOKEN_IDS, 5):
+        inputs = {"token_ids": token_ids, "goes_on": GOES_ON}
+        assert np.isfinite(learner.train_on_batch(inputs, next_token_ids))
+    assert {state.dtype for state in learner.states} == {model.compute_dtype}
+
+
+def test_a_carried_state_learns_what_is_further_back_than_a_window(tmp_path):
+    # In windows of four, one begins 0 0 0 1 and the next 0 0 0 2: only what came before a window
+    # tells which it is. Guessing costs log 2 nats a window.
+    np.array([0, 0, 0, 1, 0, 0, 0, 2] * 60 + [0], np.uint8).tofile(tmp_path / "tokens.bin")
+    tokens = batches.TokenFile(tmp_path / "tokens.bin", "", "uint8", 481, 481, 0, 0, False)
+    losses = {}
+    for carried in (True, False):
+        keras.utils.set_random_seed(0)
+        learner = CarriedState(RNN(RNNConfig(vocab_size=3, width=16)), batch_size=2)
+        learner.compile(keras.optimizers.Adam(0.02), loss=NextTokenLoss(), jit_compile=False)
+        windows = batches.contiguous_windows(tokens, 4, 2).map(
+            lambda inputs, targets, carried=carried: (
+                {**inputs, "goes_on": inputs["goes_on"] & carried},
+                targets,
+            )
+        )
+        learner.fit(windows, steps_per_epoch=240, verbose=0)
+        losses[carried] = learner.fit(windows, steps_per_epoch=60, verbose=0).history["loss"][0]
+    guessing = np.log(2) / 4
+    assert losses[False] > 0.9 * guessing
+    assert losses[True] < 0.1 * guessing

@@ -5,7 +5,8 @@ import pytest
 from kerazoo.data import batches, tokenizers
 from kerazoo.data.text import Text
 from kerazoo.models import families
-from kerazoo.models.configs import GPTConfig
+from kerazoo.models.configs import GPTConfig, RNNConfig
+from kerazoo.tasks import language_modeling
 from kerazoo.tasks.language_modeling import BitsPerByte, NextTokenLoss, cross_entropy, score
 
 
@@ -109,3 +110,23 @@ def test_a_scorer_sees_weights_that_changed(scored):
     model.set_weights(weights)
     assert uniform == pytest.approx(tokens.num_tokens * np.log(tokenizer.vocab_size), rel=1e-5)
     assert score(model, tokens).nats == before
+
+
+@pytest.mark.parametrize("stretch", [1, 7, 1000])
+def test_a_model_with_a_state_reads_the_text_as_one_stream(scored, stretch, monkeypatch):
+    monkeypatch.setattr(language_modeling, "STREAM_STRETCH", stretch)
+    _, tokenizer, text = scored
+    keras.utils.set_random_seed(0)
+    model = families.build(
+        RNNConfig(vocab_size=tokenizer.vocab_size, context_length=4, width=8, num_layers=2)
+    )
+    for weight in model.trainable_weights:
+        weight.assign_add(0.5 * keras.random.normal(weight.shape, seed=1))
+    token_ids, tokens = tokenizer.encode(text.read())[None], batches.tokenize(text, tokenizer)
+    result = score(model, tokens)
+    whole = float(np.sum(model.token_log_probs(token_ids)))
+    assert result.nats == pytest.approx(-whole, rel=1e-5)
+    best = np.argmax(model(token_ids[:, :-1]), axis=-1)
+    assert result.correct == (best == token_ids[:, 1:]).sum()
+    # With a stride, it knows nothing from before a window, as in training on separate windows.
+    assert score(model, tokens, stride=4).nats != pytest.approx(result.nats, rel=1e-3)

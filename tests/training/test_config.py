@@ -15,6 +15,10 @@ from kerazoo.training.config import TrainConfig
         ({"steps": 1, "warmup": 2.0}, "--train.warmup is 2.0; it must be from 0 to 1"),
         ({"steps": 1, "beta_2": 1.0}, "--train.beta-2 is 1.0; it must be from 0 to below 1"),
         ({"steps": 1, "batch_size": 10, "accumulate": 3}, "3 does not divide --train.batch-size"),
+        ({"steps": 1, "decay": 0.0}, "--train.decay is 0.0; it must be above 0"),
+        ({"steps": 1, "constant_epochs": 0}, "--train.constant-epochs is 0; it must be above 0"),
+        ({"minutes": 1, "schedule": "step"}, "--train.schedule step counts epochs"),
+        ({"steps": 1, "carry_state": True, "accumulate": 2}, "--train.accumulate 2 cannot cut it"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named(fields, message):

@@ -27,6 +27,23 @@ def test_the_learning_rate_warms_up_and_falls_on_half_a_cosine():
         assert float(schedule(step)) == pytest.approx(0.2 * (0.05 + 0.95 * cosine), rel=1e-3)
 
 
+@pytest.mark.parametrize("steps_per_epoch", [10, 10.4])
+def test_the_learning_rate_falls_in_steps_from_epoch_to_epoch(steps_per_epoch):
+    config = TrainConfig(
+        epochs=7, schedule="step", learning_rate=20.0, constant_epochs=4, decay=0.5, warmup=0.5
+    )
+    schedule = make_schedule(config, math.ceil(7 * steps_per_epoch), steps_per_epoch)
+    for step in range(math.ceil(7 * steps_per_epoch)):
+        epoch = int(step / steps_per_epoch)
+        assert float(schedule(step)) == 20 * [1, 1, 1, 1, 0.5, 0.25, 0.125][epoch]
+
+
+def test_a_training_shorter_than_the_constant_epochs_keeps_its_learning_rate():
+    config = TrainConfig(steps=30, schedule="step", learning_rate=0.3, constant_epochs=4)
+    schedule = make_schedule(config, 30, 10)
+    assert [float(schedule(step)) for step in range(30)] == pytest.approx([0.3] * 30)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_lowers_the_loss_with_clipping_and_accumulation(name):
     rate = {"sgd": 0.3, "muon": 0.02}.get(name, 0.01)
