@@ -10,6 +10,7 @@ Shapes: B batch, K tokens in a stretch of the loop, V vocabulary.
 """
 
 import functools
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -28,7 +29,9 @@ STRETCH = 32
 
 def make_sampler(sampling: Sampling, vocab_size: int) -> "keras_nlp.samplers.Sampler":  # noqa: F821
     """Return the sampler of keras-nlp that `sampling` describes."""
-    from keras_nlp import samplers  # takes a second to import
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")  # in a notebook
+        from keras_nlp import samplers  # takes a second to import
 
     seed, temperature = sampling.seed, sampling.temperature
     if sampling.sampler == "greedy":
