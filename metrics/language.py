@@ -8,6 +8,8 @@ model, for each byte that it has.
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 BITS_PER_UNKNOWN_BYTE = 8
 
 
@@ -23,6 +25,7 @@ class LanguageScore:
         num_unknown: tokens that stand for text which the vocabulary lacks.
         unknown_bytes: UTF-8 bytes of that text.
         lossy: whether the text cannot be restored from the tokens even where they are known.
+        blocks: the loss of each of the stretches that the text was cut into.
     """
 
     nats: float
@@ -32,6 +35,7 @@ class LanguageScore:
     num_unknown: int = 0
     unknown_bytes: int = 0
     lossy: bool = False
+    blocks: tuple[float, ...] = ()
 
     @property
     def loss(self) -> float:
@@ -56,6 +60,30 @@ class LanguageScore:
         spelling = BITS_PER_UNKNOWN_BYTE * (self.unknown_bytes + self.num_unknown)
         return (self.nats / math.log(2) + spelling) / self.num_bytes
 
+    def interval(self, confidence: float = 0.95) -> tuple[float, float] | None:
+        """Return in which interval bits per byte lie, as far as the choice of the text goes.
+
+        The bootstrap (Efron 1979): stretches of the text are drawn with replacement, again and
+        again. What another training would make of the model is not in it. None where there are no
+        bits per byte, or too little text.
+        """
+        if self.bits_per_byte is None or len(self.blocks) < 2 or not np.isfinite(self.blocks).all():
+            return None
+        from scipy import stats
+
+        losses = stats.bootstrap(
+            (self.blocks,),
+            np.mean,
+            n_resamples=2000,
+            confidence_level=confidence,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        ).confidence_interval
+        bits_of_a_nat = self.num_tokens / math.log(2) / self.num_bytes
+        centre = float(np.mean(self.blocks))
+        low, high = (self.bits_per_byte + bits_of_a_nat * (loss - centre) for loss in losses)
+        return float(low), float(high)
+
     @property
     def accuracy(self) -> float:
         """Share of tokens that were the model's first choice."""
@@ -67,6 +95,7 @@ class LanguageScore:
             "loss": self.loss,
             "perplexity": self.perplexity,
             "bits_per_byte": self.bits_per_byte,
+            "interval": self.interval(),
             "accuracy": self.accuracy,
             "tokens": self.num_tokens,
             "bytes": self.num_bytes,

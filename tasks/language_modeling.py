@@ -19,6 +19,8 @@ from ..models.compiled import compiled
 from ..models.language_model import Cache, LanguageModel, Tensor
 
 SCORING_BATCH = 32
+BLOCK_TOKENS = 1024
+"""About how many tokens in a row the bootstrap takes as one, as neighbours are alike."""
 STREAM_STRETCH = 256
 """Tokens that a model with a state reads at a time when it scores a text as one stream."""
 
@@ -101,46 +103,54 @@ def score(
         length = length or model.config.context_length
         stride = stride or max(1, length // 2)
         sums = _sums_of_windows(model, scoring_windows(tokens, length, stride, batch_size))
-    nats, correct = math.log(model.config.vocab_size), 0
-    for batch_nats, batch_correct in sums:
-        nats += float(batch_nats)
-        correct += round(float(batch_correct))
+    sums = np.array([[float(value) for value in batch] for batch in sums])  # (batches, 3)
+    nats, correct, _ = sums.sum(axis=0)
     return LanguageScore(
-        nats=nats,
-        correct=correct,
+        nats=math.log(model.config.vocab_size) + nats,
+        correct=round(correct),
         num_tokens=tokens.num_tokens,
         num_bytes=tokens.num_bytes,
         num_unknown=tokens.num_unknown,
         unknown_bytes=tokens.unknown_bytes,
         lossy=tokens.lossy,
+        blocks=_blocks(sums),
     )
 
 
-def _sums_of_windows(model: LanguageModel, windows: Iterable) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield nats and right answers of each batch of windows, which know nothing of each other."""
+def _blocks(sums: np.ndarray) -> tuple[float, ...]:
+    """Return the loss of each stretch of about `BLOCK_TOKENS` tokens: (batches, 3) to floats."""
+    block = np.cumsum(sums[:, 2]) // BLOCK_TOKENS
+    _, starts = np.unique(block, return_index=True)
+    nats, _, counted = np.add.reduceat(sums, starts, axis=0).T
+    whole = counted > BLOCK_TOKENS / 2  # the last may be short
+    return tuple((nats[whole] / counted[whole]).tolist())
+
+
+def _sums_of_windows(model: LanguageModel, windows: Iterable) -> Iterator[tuple[Tensor, ...]]:
+    """Yield nats, right answers and tokens of each batch of windows, each for itself."""
     sums, _ = _compiled_sums(model)
     for batch in windows:
         yield sums(*batch)
 
 
-def _sums_of_stream(model: LanguageModel, tokens: TokenFile) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield nats and right answers of each stretch of the text, which goes on from the last."""
+def _sums_of_stream(model: LanguageModel, tokens: TokenFile) -> Iterator[tuple[Tensor, ...]]:
+    """Yield nats, right answers and tokens of each stretch of the text, one after the other."""
     _, sums = _compiled_sums(model)
     cache = model.initial_cache(1, tokens.num_tokens)
     stretches = scoring_windows(tokens, STREAM_STRETCH, STREAM_STRETCH, batch_size=1)
     for n, stretch in enumerate(stretches):
-        nats, correct, cache = sums(*stretch, cache, np.int32(n * STREAM_STRETCH))
-        yield nats, correct
+        *of_stretch, cache = sums(*stretch, cache, np.int32(n * STREAM_STRETCH))
+        yield tuple(of_stretch)
 
 
 @functools.lru_cache(maxsize=8)
 def _compiled_sums(model: LanguageModel) -> tuple[Callable, Callable]:
     """Return the compiled functions from a batch to its sums, made by an earlier call if any."""
 
-    def sums(logits: Tensor, next_token_ids: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    def sums(logits: Tensor, next_token_ids: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
         right = ops.cast(ops.argmax(logits, axis=-1) == next_token_ids, "float32")
         nats = cross_entropy(next_token_ids, logits)
-        return ops.sum(weights * nats), ops.sum(weights * right)
+        return ops.sum(weights * nats), ops.sum(weights * right), ops.sum(weights)
 
     def of_windows(token_ids: Tensor, next_token_ids: Tensor, weights: Tensor) -> tuple:
         return sums(model(token_ids), next_token_ids, weights)

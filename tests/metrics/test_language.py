@@ -43,3 +43,20 @@ def test_perplexity_equals_that_of_keras_nlp():
 
 def test_a_hopeless_model_has_infinite_perplexity():
     assert LanguageScore(1e6, 0, 10, 10).perplexity == math.inf
+
+
+def test_the_interval_is_that_of_a_mean_of_independent_stretches():
+    import numpy as np
+
+    losses = np.random.default_rng(1).normal(2.0, 0.3, 400)
+    score = LanguageScore(2.0 * 400_000, 0, 400_000, 500_000, blocks=tuple(losses))
+    low, high = score.interval()
+    width = 2 * 1.96 * losses.std() / math.sqrt(400) / math.log(2) * 0.8
+    assert high - low == pytest.approx(width, rel=0.1)
+    assert (low + high) / 2 == pytest.approx(score.bits_per_byte, abs=0.1 * width)
+    assert score.interval() == (low, high)
+
+
+@pytest.mark.parametrize("blocks", [(), (1.0,), (1.0, math.inf)])
+def test_too_little_text_and_impossible_text_have_no_interval(blocks):
+    assert LanguageScore(60.0, 0, 8, 50, blocks=blocks).interval() is None
