@@ -1,4 +1,4 @@
-# make demo | test | test-slow | lint | bench | notebooks | clean
+# make demo | test | test-slow | lint | bench | zoo | notebooks | clean
 #
 # Everything runs in a virtual environment of its own, .venv, made with the Python named here.
 
@@ -10,7 +10,7 @@ comma  := ,
 # A file in .venv marks what is installed; a changed setup.cfg makes it old.
 STAMP   = $(VENV)/installed-$(subst $(comma),-,$(EXTRAS))
 
-.PHONY: demo test test-slow lint bench notebooks clean
+.PHONY: demo test test-slow lint bench zoo notebooks clean
 
 demo: $(VENV)/installed
 	rm -rf runs/demo
@@ -31,6 +31,9 @@ lint: $(STAMP)
 bench: EXTRAS := test,parity
 bench: $(VENV)/installed-test-parity
 	$(BIN)/python bench/speed.py
+
+zoo: $(VENV)/installed
+	$(BIN)/python bench/zoo.py
 
 notebooks: $(STAMP)
 	$(BIN)/python notebooks/execute.py
