@@ -11,7 +11,7 @@ from typing import Any
 
 from .data.datasets import DataConfig
 from .errors import InputError, did_you_mean
-from .models.configs import GPTConfig, LlamaConfig, ModelConfig, NGramConfig, RNNConfig
+from .models.configs import GPTConfig, HMMConfig, LlamaConfig, ModelConfig, NGramConfig, RNNConfig
 from .training.config import TrainConfig
 
 
@@ -85,6 +85,30 @@ RECIPES: dict[str, Recipe] = {
         model=NGramConfig(order=7),
         data=DataConfig(),
         train=TrainConfig(epochs=1),
+    ),
+    "hmm-shakespeare": Recipe(
+        description="A hidden Markov model of characters: Shakespeare in two CPU minutes.",
+        model=HMMConfig(num_states=128),
+        data=DataConfig(),
+        train=TrainConfig(
+            minutes=2,
+            batch_size=32,
+            optimizer="adam",
+            learning_rate=0.05,
+            final_learning_rate=0.0,
+        ),
+    ),
+    "rnn-shakespeare": Recipe(
+        description="The plain recurrent network: Shakespeare in two CPU minutes.",
+        model=RNNConfig(cell="simple", width=256),
+        data=DataConfig(),
+        train=TrainConfig(
+            minutes=2,
+            batch_size=32,
+            optimizer="adam",
+            learning_rate=2e-3,
+            final_learning_rate=0.0,
+        ),
     ),
     "gpt-shakespeare": Recipe(
         description="A small GPT with today's parts: Shakespeare in one CPU minute.",
@@ -260,6 +284,7 @@ def find(name: str) -> Recipe:
 
 _MODEL_CONFIGS = {
     "ngram": NGramConfig,
+    "hmm": HMMConfig,
     "rnn": RNNConfig,
     "gpt": GPTConfig,
     "llama": LlamaConfig,

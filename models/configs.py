@@ -207,7 +207,23 @@ class NGramConfig:
         return 2 * max(self.order - 1, self.cache_size, 32)
 
 
-ModelConfig = GPTConfig | LlamaConfig | RNNConfig | NGramConfig
+@dataclass(frozen=True)
+class HMMConfig:
+    """A hidden Markov model."""
+
+    vocab_size: int = 0
+    """Number of tokens, V; 0: as many as the tokenizer has."""
+    context_length: int = 64
+    """Tokens in a training window, T: how far back gradients flow. The belief itself has no end."""
+    num_states: int = 64
+    """Number of hidden states, S."""
+
+    def __post_init__(self):
+        _at_least(self, 1, "context_length", "num_states")
+        _at_least(self, 0, "vocab_size")
+
+
+ModelConfig = NGramConfig | HMMConfig | RNNConfig | GPTConfig | LlamaConfig
 
 
 def _option(name: str) -> str:

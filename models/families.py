@@ -1,7 +1,8 @@
 """Which model belongs to which configuration; importing this makes all of them loadable."""
 
-from .configs import GPTConfig, LlamaConfig, ModelConfig, NGramConfig, RNNConfig
+from .configs import GPTConfig, HMMConfig, LlamaConfig, ModelConfig, NGramConfig, RNNConfig
 from .gpt import GPT
+from .hmm import HMM
 from .language_model import LanguageModel
 from .llama import Llama
 from .ngram import NGram
@@ -12,9 +13,10 @@ Model = LanguageModel | NGram
 
 FAMILIES: dict[type[ModelConfig], type[Model]] = {
     NGramConfig: NGram,
+    HMMConfig: HMM,
+    RNNConfig: RNN,
     GPTConfig: GPT,
     LlamaConfig: Llama,
-    RNNConfig: RNN,
 }
 
 

@@ -72,6 +72,14 @@ class LanguageModel(keras.Model):
         """The most positions that a cache can have; None for a cache that is not by position."""
         raise NotImplementedError
 
+    def first_logits(self) -> Tensor:
+        """Return the logits of the first token of all, (V,) float32.
+
+        Most models predict a token from those before it, so this one, which has none, is as likely
+        to be any. A model that knows better says so.
+        """
+        return ops.zeros((self.config.vocab_size,), "float32")
+
     # === What follows from it ===
 
     def build(self, input_shape: Any = None) -> None:
@@ -98,13 +106,12 @@ class LanguageModel(keras.Model):
     def token_log_probs(self, token_ids: Tensor) -> Tensor:
         """Return log P(token_t | tokens before t), natural logarithm: (B, T) to (B, T) float32.
 
-        These models predict a token from those before it, so the first token of all, which has
-        none, gets the uniform 1 / V: the probabilities of all texts of T tokens still sum to one.
+        The probabilities of all texts of T tokens sum to one.
         """
+        first = ops.take(ops.log_softmax(self.first_logits()), token_ids[:, :1])  # (B, 1)
         log_probs = ops.log_softmax(self(token_ids[:, :-1]), axis=-1)  # (B, T - 1, V)
         log_probs = ops.take_along_axis(log_probs, token_ids[:, 1:, None], axis=-1)[..., 0]
-        first = ops.full_like(log_probs[:, :1], 1.0 / self.config.vocab_size)
-        return ops.concatenate([ops.log(first), log_probs], axis=1)
+        return ops.concatenate([first, log_probs], axis=1)
 
     def get_config(self) -> dict[str, Any]:
         """Return what rebuilds the model: the configuration, name and precision."""

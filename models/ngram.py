@@ -202,6 +202,10 @@ class NGram:
         """Return the states, which are logits."""
         return hidden_states
 
+    def first_logits(self) -> np.ndarray:
+        """Return the logits of the first token of all, (V,): any is as likely as any other."""
+        return np.zeros(self.config.vocab_size, np.float32)
+
     def probabilities(self, context: np.ndarray) -> np.ndarray:
         """Return the probability of each token after a context: (T,) ids, T >= 0, to (V,)."""
         history = self._checked(np.asarray(context, np.int64), 1)[None]

@@ -82,12 +82,13 @@ def score(
     stride: int | None = None,
     batch_size: int = SCORING_BATCH,
 ) -> LanguageScore:
-    """Score a model on a text: every token but the first, once, from the tokens before it.
+    """Score a model on a text: every token once, from the tokens before it.
 
     The window slides by `stride`, so that each token (but those of the first window) is predicted
     from at least `length - stride` tokens. A model whose memory has no end (`max_length` is None)
     needs no window: unless a stride is given, it reads the text as one stream, and each token is
-    predicted from all before it. The first token of all counts as the uniform 1 / V.
+    predicted from all before it. The first token of all, predicted from nothing, has the
+    probability that `model.first_logits()` gives it, for most models 1 / V.
 
     Args:
         model: the model.
@@ -105,8 +106,10 @@ def score(
         sums = _sums_of_windows(model, scoring_windows(tokens, length, stride, batch_size))
     sums = np.array([[float(value) for value in batch] for batch in sums])  # (batches, 3)
     nats, correct, _ = sums.sum(axis=0)
+    (first,) = tokens.read([0], 1)[0]
+    nats -= float(ops.log_softmax(model.first_logits())[int(first)])
     return LanguageScore(
-        nats=math.log(model.config.vocab_size) + nats,
+        nats=nats,
         correct=round(correct),
         num_tokens=tokens.num_tokens,
         num_bytes=tokens.num_bytes,

@@ -1,7 +1,7 @@
 import pytest
 
 from kerazoo.errors import InputError
-from kerazoo.models.configs import GPTConfig, LlamaConfig, RNNConfig, Sampling
+from kerazoo.models.configs import GPTConfig, HMMConfig, LlamaConfig, RNNConfig, Sampling
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,7 @@ from kerazoo.models.configs import GPTConfig, LlamaConfig, RNNConfig, Sampling
         (RNNConfig, {"width": -1}, "--model.width is -1"),
         (RNNConfig, {"dropout": -0.1}, "--model.dropout is -0.1"),
         (RNNConfig, {"initial_scale": -0.1}, "--model.initial-scale is -0.1; it must be at least"),
+        (HMMConfig, {"num_states": 0}, "--model.num-states is 0; it must be at least 1"),
         (Sampling, {"temperature": 0}, "--temperature is 0; it must be above 0"),
         (Sampling, {"p": 1.5}, "--p is 1.5; it must be above 0 and at most 1"),
         (Sampling, {"k": 0}, "--k is 0"),

@@ -3,13 +3,14 @@ import pytest
 
 from kerazoo.errors import InputError
 from kerazoo.models import decoding, families
-from kerazoo.models.configs import GPTConfig, RNNConfig, Sampling
+from kerazoo.models.configs import GPTConfig, HMMConfig, RNNConfig, Sampling
 from kerazoo.models.decoding import generate
 
 V = 11
 CONFIGS = {
     "gpt": GPTConfig(vocab_size=V, context_length=40, num_layers=1, num_heads=2, width=16),
     "lstm": RNNConfig(vocab_size=V, context_length=40, width=16),
+    "hmm": HMMConfig(vocab_size=V, context_length=40, num_states=16),
 }
 PROMPTS = [np.array([1, 2, 3]), np.array([4]), np.arange(9)]
 RANDOM = ("temperature", "top-k", "top-p")

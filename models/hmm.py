@@ -1,0 +1,425 @@
+"""The hidden Markov model of a text (Rabiner 1989), as a language model.
+
+A chain of hidden states, each depending on the one before it alone, and a token drawn from each:
+
+    P(x_1 ... x_T, z_1 ... z_T) = pi(z_1) b(z_1, x_1) prod_{t>1} a(z_{t-1}, z_t) b(z_t, x_t)
+
+with pi (S,), the transitions a (S, S) and the emissions b (S, V): a row for each state, a column
+for each token. Nothing is remembered of a text but how likely each state is.
+
+The weights are logits, which a softmax makes probabilities, so that `fit` can train them like
+any others; `baum_welch` trains them by counting instead. All sums over paths are taken in log space
+and in float32, whatever the precision policy: a text soon is less likely than any float can say.
+
+Shapes: B batch, T positions, S states, V vocabulary. Inside a scan the positions come first.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from .compiled import compiled
+from .configs import HMMConfig
+from .language_model import Cache, LanguageModel, Tensor
+
+SMALLEST = 1e-30
+"""A probability that passes for zero: its logarithm is finite, and its inverse a float32."""
+WRITTEN_OUT = 128
+"""Positions up to which a recursion is a row of steps instead of a loop."""
+
+
+class Parameters(NamedTuple):
+    """The three tables of a hidden Markov model: probabilities, their logarithms, or counts."""
+
+    initial: Tensor
+    """(S,): the state of the first token."""
+    transitions: Tensor
+    """(S, S): from a state, the row, to the next, the column."""
+    emissions: Tensor
+    """(S, V): the token drawn from a state."""
+
+
+# === The model ===
+
+
+@keras.saving.register_keras_serializable(package="kerazoo")
+class HMM(LanguageModel):
+    """A hidden Markov model: ids (B, T) to logits (B, T, V) that are log-probabilities already.
+
+    Args:
+        config: the hyperparameters, with `vocab_size` set.
+
+    Example:
+        >>> from kerazoo.models.configs import HMMConfig
+        >>> model = HMM(HMMConfig(vocab_size=65, num_states=16))
+        >>> model(keras.ops.zeros((1, 8), dtype="int32")).shape
+        TensorShape([1, 8, 65])
+    """
+
+    config_class = HMMConfig
+    prefers_xla = False  # from 64 states on little is gained, and compilation takes 5 s longer
+
+    def __init__(self, config: HMMConfig, **kwargs):
+        super().__init__(config, **kwargs)
+        states, tokens = config.num_states, config.vocab_size
+        self.initial = self._add_logits("initial", (states,))
+        self.transitions = self._add_logits("transitions", (states, states))
+        self.emissions = self._add_logits("emissions", (states, tokens))
+        self.build()
+
+    def _add_logits(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
+        # Random, as equal states would get equal gradients and counts, and so stay equal for ever.
+        initializer = keras.initializers.RandomNormal(stddev=1.0)
+        return self.add_weight(shape=shape, initializer=initializer, autocast=False, name=name)
+
+    def log_parameters(self) -> Parameters:
+        """Return the logarithms of the probabilities, each row normalised."""
+        logits = (self.initial, self.transitions, self.emissions)
+        return Parameters(*(ops.log_softmax(table, axis=-1) for table in logits))
+
+    def set_parameters(self, probabilities: Parameters) -> None:
+        """Set all weights from probabilities; each row should sum to one."""
+        logits = (self.initial, self.transitions, self.emissions)
+        for weight, table in zip(logits, probabilities, strict=True):
+            weight.assign(np.log(np.maximum(table, SMALLEST)))
+
+    def hidden_states(
+        self,
+        token_ids: Tensor,
+        cache: Cache = None,
+        index: int | Tensor = 0,
+        training: bool = False,
+    ) -> tuple[Tensor, Cache]:
+        """Return log P(z_{t+1} | x_1 ... x_t), (B, T, S), and the same after the last token.
+
+        The position `index` makes no difference to a Markov model.
+        """
+        parameters = self.log_parameters()
+        prediction = cache
+        if cache is None:
+            prediction = ops.broadcast_to(
+                parameters.initial, (ops.shape(token_ids)[0], self.config.num_states)
+            )
+        predictions = _predictions(parameters, _token_scores(parameters, token_ids), prediction)
+        predictions = ops.swapaxes(predictions, 0, 1)  # (B, T, S)
+        return predictions, None if cache is None else predictions[:, -1]
+
+    def logits(self, hidden_states: Tensor) -> Tensor:
+        """Mix the emissions: log P(z) (..., S) to log P(x) (..., V) float32."""
+        return _log_matmul(hidden_states, ops.exp(self.log_parameters().emissions))
+
+    def first_logits(self) -> Tensor:
+        """Return log P(x_1), (V,): the emissions mixed by the initial probabilities."""
+        return self.logits(self.log_parameters().initial[None])[0]
+
+    def initial_cache(self, batch_size: int, length: int) -> Cache:
+        """Return log P(z_1), (B, S): what is known of the state before the first token."""
+        return ops.broadcast_to(self.log_parameters().initial, (batch_size, self.config.num_states))
+
+    @property
+    def max_length(self) -> None:
+        """None: the belief stays the same size, however long the text."""
+        return None
+
+
+# === What is known of the states ===
+
+
+def forward(model: HMM, token_ids: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Go through texts from left to right: the forward algorithm (Rabiner 1989, section III.A).
+
+    Rabiner's alpha_t(s) = P(x_1 ... x_t, z_t = s) is exp(beliefs_t(s) + log_probs_1 + ... +
+    log_probs_t).
+
+    Args:
+        model: the model.
+        token_ids: (B, T) int32.
+        mask: boolean (B, T), False for padding on the right; without it there is none.
+
+    Returns:
+        The beliefs log P(z_t | x_1 ... x_t), (B, T, S), and log P(x_t | x_1 ... x_{t-1}), (B, T),
+        whose sum over t is the log-likelihood of the text. Padding has the log-probability 0.
+    """
+    parameters = model.log_parameters()
+    scores = _token_scores(parameters, token_ids, mask)  # (T, B, S)
+    initial = ops.broadcast_to(parameters.initial, ops.shape(scores)[1:])[None]
+    predictions = _predictions(parameters, scores[:-1], initial[0])  # (T - 1, B, S)
+    joint = ops.concatenate([initial, predictions], axis=0) + scores  # log P(x_t, z_t | before)
+    log_probs = ops.logsumexp(joint, axis=-1)  # (T, B)
+    beliefs = joint - log_probs[..., None]
+    return ops.swapaxes(beliefs, 0, 1), ops.swapaxes(log_probs, 0, 1)
+
+
+def backward(model: HMM, token_ids: Tensor, beliefs: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Go through texts from right to left: the backward algorithm (Rabiner 1989, section III.A).
+
+    Rabiner's beta_t(s) = P(x_{t+1} ... x_T | z_t = s) is divided by P(x_{t+1} ... x_T | x_1 ...
+    x_t), which keeps it near one for texts of any length (Bishop 2006, section 13.2.4).
+
+    Args:
+        model: the model.
+        token_ids: (B, T) int32.
+        beliefs: what `forward` returned, (B, T, S).
+        mask: as for `forward`.
+
+    Returns:
+        (B, T, S), a logarithm: `beliefs` and this make log P(z_t | x_1 ... x_T).
+    """
+    parameters = model.log_parameters()
+    from_next = ops.exp(ops.transpose(parameters.transitions))  # (S, S): from z_{t+1} to z_t
+    scores = _token_scores(parameters, token_ids, mask)  # (T, B, S)
+
+    def step(evidence: Tensor, score: Tensor) -> Tensor:
+        return _log_matmul(_scaled(evidence + score), from_next)  # (B, S)
+
+    last = ops.zeros_like(scores[:1])
+    evidence = _scan(step, last[0], scores[1:], reverse=True)  # (T - 1, B, S)
+    evidence = ops.swapaxes(ops.concatenate([evidence, last], axis=0), 0, 1)  # (B, T, S)
+    return evidence - ops.logsumexp(beliefs + evidence, axis=-1, keepdims=True)
+
+
+def posteriors(model: HMM, token_ids: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return P(z_t | x_1 ... x_T), how likely each state is at each token of a whole text.
+
+    Args:
+        model: the model.
+        token_ids: (B, T) int32.
+        mask: as for `forward`.
+
+    Returns:
+        (B, T, S) float32, which sum to one over the states.
+    """
+    beliefs, _ = forward(model, token_ids, mask)
+    return ops.exp(beliefs + backward(model, token_ids, beliefs, mask))
+
+
+def viterbi(model: HMM, token_ids: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return the likeliest path through the states (Viterbi 1967; Rabiner 1989, section III.B).
+
+    Args:
+        model: the model.
+        token_ids: (B, T) int32.
+        mask: as for `forward`.
+
+    Returns:
+        The states, (B, T) int32, the last one repeated in the padding, and log P(tokens, states),
+        (B,) float32.
+    """
+    parameters = model.log_parameters()
+    scores = _token_scores(parameters, token_ids, mask)  # (T, B, S)
+    if mask is None:
+        mask = ops.ones_like(token_ids)
+    is_token = ops.cast(ops.transpose(mask), "bool")[..., None]  # (T, B, 1)
+
+    def step(best: Tensor, inputs: tuple) -> Tensor:
+        score, is_token = inputs
+        new = ops.max(best[:, :, None] + parameters.transitions, axis=1) + score  # (B, S)
+        return ops.where(is_token, _scaled(new), best)
+
+    first = _scaled(parameters.initial + scores[0])  # (B, S)
+    best = _scan(step, first, (scores[1:], is_token[1:]))
+    best = ops.concatenate([first[None], best], axis=0)  # (T, B, S): of paths that end in z_t
+
+    # Back along the path: the best z_t is the one from which z_{t+1} was reached.
+    into = ops.transpose(parameters.transitions)  # (S, S): the row is where a transition ends
+
+    def step_back(state: Tensor, inputs: tuple) -> Tensor:
+        best, is_next = inputs
+        link = ops.where(is_next, ops.take(into, state, axis=0), 0.0)  # (B, S)
+        return ops.cast(ops.argmax(best + link, axis=-1), "int32")
+
+    is_next = ops.concatenate([is_token[1:], ops.zeros_like(is_token[:1])], axis=0)
+    none = ops.zeros_like(best[0, :, 0], dtype="int32")
+    path = _scan(step_back, none, (best, is_next), reverse=True)  # (T, B)
+
+    # How likely that path is, term by term of the equation at the top.
+    emitted = ops.take_along_axis(scores, path[..., None], axis=-1)[..., 0]  # (T, B)
+    begun = ops.take(parameters.initial, path[:1])  # (1, B)
+    pairs = path[:-1] * model.config.num_states + path[1:]  # (T - 1, B)
+    moved = ops.take(ops.reshape(parameters.transitions, (-1,)), pairs)  # (T - 1, B)
+    linked = ops.concatenate([begun, moved], axis=0)  # (T, B)
+    linked = ops.where(is_token[..., 0], linked, 0.0)
+    return ops.transpose(path), ops.sum(linked + emitted, axis=0)
+
+
+def most_likely_tokens(model: HMM, number: int) -> tuple[Tensor, Tensor]:
+    """Return the tokens that each state likes best.
+
+    Args:
+        model: the model.
+        number: how many.
+
+    Returns:
+        Token ids, (S, number) int32, the likeliest first, and their probabilities, (S, number).
+    """
+    probabilities, token_ids = ops.top_k(ops.exp(model.log_parameters().emissions), number)
+    return token_ids, probabilities
+
+
+# === Learning by counting ===
+
+
+def expected_counts(
+    model: HMM, token_ids: Tensor, mask: Tensor | None = None
+) -> tuple[Parameters, Tensor]:
+    """Count starts, transitions and emissions, each as often as it is likely to have happened.
+
+    Args:
+        model: the model.
+        token_ids: (B, T) int32.
+        mask: as for `forward`.
+
+    Returns:
+        The counts, and the log-likelihoods of the texts, (B,).
+    """
+    beliefs, log_probs = forward(model, token_ids, mask)
+    evidence = backward(model, token_ids, beliefs, mask)
+    if mask is None:
+        mask = ops.ones_like(token_ids)
+    is_token = ops.cast(mask, "float32")[..., None]  # (B, T, 1)
+    parameters = model.log_parameters()
+    gamma = is_token * ops.exp(beliefs + evidence)  # (B, T, S): Rabiner's equation 27
+
+    # The expected transitions at t, Rabiner's equation 37, are P(z_t | x_1 ... x_t) a(z_t, z_{t+1})
+    # P(x_{t+1} ... x_T | z_{t+1}) / P(x_{t+1} ... x_T | x_1 ... x_t): their sum over texts and
+    # positions is one matrix product.
+    scores = ops.swapaxes(_token_scores(parameters, token_ids, mask), 0, 1)  # (B, T, S)
+    after = scores + evidence - log_probs[..., None]
+    after = is_token[:, 1:] * ops.exp(after[:, 1:])  # (B, T - 1, S)
+    pairs = ops.einsum("bti,btj->ij", ops.exp(beliefs[:, :-1]), after)
+
+    by_token = ops.segment_sum(
+        ops.reshape(gamma, (-1, model.config.num_states)),
+        ops.reshape(token_ids, (-1,)),
+        model.config.vocab_size,
+    )  # (V, S)
+    counts = Parameters(
+        initial=ops.sum(gamma[:, 0], axis=0),
+        transitions=ops.exp(parameters.transitions) * pairs,
+        emissions=ops.transpose(by_token),
+    )
+    return counts, ops.sum(log_probs, axis=1)
+
+
+def baum_welch(
+    model: HMM,
+    token_ids: np.ndarray,
+    steps: int,
+    mask: np.ndarray | None = None,
+    smoothing: float = 0.0,
+    batch_size: int = 256,
+) -> np.ndarray:
+    """Train by expectation and maximisation (Baum et al. 1970; Rabiner 1989, section III.C).
+
+    Each step counts what is expected under the probabilities as they are, over all texts, and makes
+    the shares of the counts the new probabilities. The likelihood never falls; with smoothing, the
+    likelihood times the Dirichlet prior that the added counts amount to never falls.
+
+    Args:
+        model: the model, whose weights are changed.
+        token_ids: (N, T), all the texts.
+        steps: how many steps to take.
+        mask: boolean (N, T), False for padding on the right; without it there is none.
+        smoothing: added to each count, 0 or more.
+        batch_size: texts worked on at a time; makes no difference to the result.
+
+    Returns:
+        The log-likelihood of all texts together before each step and after the last, (steps + 1,).
+    """
+    if mask is None:
+        mask = np.ones(np.shape(token_ids), bool)
+    batch_size = min(batch_size, len(token_ids))
+    missing = -len(token_ids) % batch_size  # rows that fill up the last batch, all of them padding
+    token_ids, mask = (np.pad(rows, ((0, missing), (0, 0))) for rows in (token_ids, mask))
+    count, history = _compiled_counts(model), []
+    for step in range(steps + 1):
+        totals, log_likelihood = [0.0, 0.0, 0.0], 0.0
+        for start in range(0, len(token_ids), batch_size):
+            batch = slice(start, start + batch_size)
+            counts, log_likelihoods = count(token_ids[batch], mask[batch])
+            totals = [np.add(*pair, dtype="float64") for pair in zip(totals, counts, strict=True)]
+            log_likelihood += float(ops.sum(log_likelihoods))
+        history.append(log_likelihood)
+        if step < steps:
+            old = [np.exp(table) for table in model.log_parameters()]
+            shares = (_shares(*pair, smoothing) for pair in zip(totals, old, strict=True))
+            model.set_parameters(Parameters(*shares))
+    return np.array(history)
+
+
+# === Parts of these ===
+
+
+def _token_scores(parameters: Parameters, token_ids: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return log P(x_t | z_t), (T, B, S), the positions first; 0 in the padding."""
+    by_token = ops.transpose(parameters.emissions)  # (V, S)
+    scores = ops.take(by_token, ops.transpose(token_ids), axis=0)  # (T, B, S)
+    if mask is None:
+        return scores
+    return ops.where(ops.cast(ops.transpose(mask), "bool")[..., None], scores, 0.0)
+
+
+def _predictions(parameters: Parameters, scores: Tensor, prediction: Tensor) -> Tensor:
+    """Return log P(z_{t+1} | x_1 ... x_t), (T, B, S), from log P(z_1), (B, S), and the scores."""
+    transitions = ops.exp(parameters.transitions)  # (S, S)
+
+    def step(prediction: Tensor, score: Tensor) -> Tensor:
+        return _log_matmul(_scaled(prediction + score), transitions)  # (B, S)
+
+    return ops.log_softmax(_scan(step, prediction, scores), axis=-1)
+
+
+def _scan(step: Callable, state: Tensor, inputs: Any, reverse: bool = False) -> Tensor:
+    """Return the states that `step` makes from position to position, (T, ...), or from the end on.
+
+    Up to `WRITTEN_OUT` positions the steps stand in the graph one after the other, which is no
+    slower than the loop of `ops.scan`, faster where nothing is compiled, and lets TensorFlow's XLA
+    take gradients, as it cannot through that loop.
+
+    Args:
+        step: from the state (B, ...) and the inputs at a position to the next state.
+        state: the one to begin with.
+        inputs: a tensor (T, ...) or a tuple of them.
+        reverse: whether to begin at the last position.
+    """
+    length = keras.tree.flatten(inputs)[0].shape[0]
+    if not length or length > WRITTEN_OUT:
+
+        def scan_step(state: Tensor, inputs: Any) -> tuple[Tensor, Tensor]:
+            state = step(state, inputs)
+            return state, state
+
+        return ops.scan(scan_step, state, inputs, reverse=reverse)[1]
+    columns = [ops.unstack(rows) for rows in keras.tree.flatten(inputs)]
+    states = []
+    for row in zip(*(reversed(column) if reverse else column for column in columns), strict=True):
+        state = step(state, keras.tree.pack_sequence_as(inputs, row))
+        states.append(state)
+    return ops.stack(states[::-1] if reverse else states)
+
+
+def _log_matmul(log_x: Tensor, matrix: Tensor) -> Tensor:
+    """Return log(exp(log_x) matrix), for log_x whose largest entry is near 0."""
+    return ops.log(ops.maximum(ops.exp(log_x) @ matrix, SMALLEST))
+
+
+def _scaled(log_x: Tensor) -> Tensor:
+    """Bring the largest entry of the last axis to 0, so that nothing that matters underflows."""
+    return log_x - ops.stop_gradient(ops.max(log_x, axis=-1, keepdims=True))
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled_counts(model: HMM) -> Callable:
+    """Return `expected_counts` of this model, compiled by an earlier call if there was one."""
+    return compiled(functools.partial(expected_counts, model), model, model.prefers_xla)
+
+
+def _shares(counts: np.ndarray, old: np.ndarray, smoothing: float) -> np.ndarray:
+    """Return counts as shares of their row, or the old shares where nothing was counted."""
+    counts = counts + smoothing
+    totals = counts.sum(axis=-1, keepdims=True)
+    return np.where(totals > 0, counts / np.maximum(totals, SMALLEST), old)
