@@ -15,13 +15,17 @@ Encoding and decoding gives any text back for `byte` and `bpe`, and text without
 `char`, `word` and `unigram`; `wordpiece` loses capitals and spaces. Training again gives the same
 tokenizer, but for `unigram`: the library adds up its scores in no fixed order, so that a rare piece
 may differ. A run keeps its tokenizer.
+
+Special tokens, such as BERT's [CLS] and [MASK], come after all others and stand for no text: a text
+that happens to contain "[MASK]" is text. `encode_marked` is for those who write them on purpose.
 """
 
 import hashlib
 import itertools
 import json
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -37,6 +41,9 @@ KINDS: tuple[TokenizerKind, ...] = get_args(TokenizerKind)
 LOSSY: frozenset[str] = frozenset({"wordpiece"})
 """Kinds from whose ids the text, even of known tokens, cannot be restored."""
 UNKNOWN = "<unk>"
+BERT_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]")
+"""The special tokens of BERT (Devlin et al. 2019): padding, the beginning, the end of a segment,
+and what a masked token is replaced by."""
 
 # Encoding short pieces is several times faster than long ones, and runs on all cores.
 _PIECE_CHARACTERS = 1 << 14
@@ -59,6 +66,12 @@ class Tokenizer:
         self.kind = kind
         self._backend = backend
         self._unknown_id = backend.token_to_id(UNKNOWN)
+        backend.encode_special_tokens = True  # that is, their names in a text as text
+        self._special_ids = {
+            token.content: token_id
+            for token_id, token in sorted(backend.get_added_tokens_decoder().items())
+            if token.special and token.content != UNKNOWN
+        }
 
     @property
     def vocab_size(self) -> int:
@@ -69,6 +82,24 @@ class Tokenizer:
     def unknown_id(self) -> int | None:
         """The id that stands for what the vocabulary lacks; None if it lacks nothing."""
         return self._unknown_id
+
+    @property
+    def special_ids(self) -> Mapping[str, int]:
+        """The ids of the special tokens, by name; empty for a tokenizer trained without any."""
+        return dict(self._special_ids)
+
+    def special_id(self, name: str) -> int:
+        """Return the id of a special token such as "[MASK]".
+
+        Raises:
+            InputError: if the tokenizer was trained without it.
+        """
+        if name not in self._special_ids:
+            raise InputError(
+                f"this {self.kind} tokenizer has no token {name}; train one with BERT's special "
+                "tokens, as the recipe bert-shakespeare does."
+            )
+        return self._special_ids[name]
 
     def encode(self, text: str) -> np.ndarray:
         """Return the token ids of `text`: int32, shape (number of tokens,)."""
@@ -95,6 +126,52 @@ class Tokenizer:
             )
         return np.array(encoding.ids, np.int32)
 
+    def encode_marked(self, text: str) -> np.ndarray:
+        """Return the token ids of a text in which special tokens are marked by their names.
+
+        Where tokens begin with the space before a word, a special token takes that space in.
+
+        >>> tokenizer.encode_marked("To be or not to [MASK].")  # doctest: +SKIP
+        array([  57,   23,   44,   31,   24, 2003,    5], dtype=int32)
+        """
+        names = "|".join(map(re.escape, self._special_ids))
+        if not names:
+            return self.encode_known(text)
+        space = " ?" if self.kind in ("word", "bpe", "unigram") else ""
+        ids = [
+            np.array([self._special_ids[part.strip(" ")]], np.int32)
+            if n % 2
+            else self.encode_known(part)
+            for n, part in enumerate(re.split(f"({space}(?:{names}))", text))
+        ]
+        return np.concatenate(ids)
+
+    def word_joints(self) -> tuple[np.ndarray, np.ndarray]:
+        """Tell which tokens go on with a word, and after which it may go on.
+
+        Token t + 1 belongs to the word of token t if it goes on and the word may: in "play|##ing",
+        in "pl|aying", not in "play| on" nor in "play|!". Characters of scripts that are written
+        without spaces, such as Chinese, are words by themselves.
+
+        Returns:
+            Two boolean arrays of shape (vocab_size,): goes on with the word before it; may be
+            followed by more of its word. Special tokens do neither.
+        """
+        if self.kind == "wordpiece":
+            names = map(self.name, range(self.vocab_size))
+            goes_on = np.array([name.startswith("##") for name in names])
+            may_go_on = np.ones_like(goes_on)
+        else:
+            # A part of a character decodes as the replacement character.
+            texts = [self.token(token_id) for token_id in range(self.vocab_size)]
+            goes_on = np.array([_is_in_word(text[:1]) for text in texts])
+            may_go_on = np.array([_is_in_word(text[-1:]) for text in texts])
+        outside = [*self._special_ids.values()]
+        if self._unknown_id is not None:
+            outside.append(self._unknown_id)
+        goes_on[outside] = may_go_on[outside] = False
+        return goes_on, may_go_on
+
     def encode_pieces(self, pieces: Iterable[str]) -> Iterator[np.ndarray]:
         """Yield the token ids of a text of any size, piece by piece.
 
@@ -114,15 +191,21 @@ class Tokenizer:
         """Return the token with this id as readable text."""
         return self.decode([token_id])
 
+    def name(self, token_id: int) -> str:
+        """Return the token with this id as the vocabulary has it, such as "##ing"."""
+        return self._backend.id_to_token(token_id)
+
     def token_bytes(self) -> np.ndarray:
         """Return how many UTF-8 bytes of text each token stands for: int64, (vocab_size,).
 
-        The unknown token, whose text may be anything, has 0. Tokens of a byte-level vocabulary that
-        are no whole character count as the replacement character.
+        The unknown token, whose text may be anything, has 0, and special tokens, which stand for
+        none. Tokens of a byte-level vocabulary that are no whole character count as the replacement
+        character.
         """
         lengths = [len(self.token(token_id).encode()) for token_id in range(self.vocab_size)]
-        if self._unknown_id is not None:
-            lengths[self._unknown_id] = 0
+        for token_id in (self._unknown_id, *self._special_ids.values()):
+            if token_id is not None:
+                lengths[token_id] = 0
         return np.array(lengths, np.int64)
 
     def fingerprint(self) -> str:
@@ -151,7 +234,9 @@ class Tokenizer:
             raise InputError(f"{path} cannot be read as a tokenizer: {error}.") from None
 
 
-def train(kind: TokenizerKind, text: Text, vocab_size: int) -> Tokenizer:
+def train(
+    kind: TokenizerKind, text: Text, vocab_size: int, special_tokens: Sequence[str] = ()
+) -> Tokenizer:
     """Build a tokenizer of the given kind from a training text.
 
     Args:
@@ -160,8 +245,12 @@ def train(kind: TokenizerKind, text: Text, vocab_size: int) -> Tokenizer:
             would know its words.
         vocab_size: the most tokens for word, bpe, wordpiece and unigram (bpe has at least the 256
             bytes); byte and char have as many as there are.
+        special_tokens: names of tokens that stand for no text, such as `BERT_TOKENS`; they get the
+            last ids and count towards `vocab_size`.
     """
-    return Tokenizer(kind, _BUILDERS[kind](text, vocab_size))
+    backend = _BUILDERS[kind](text, vocab_size - len(special_tokens))
+    backend.add_special_tokens(list(special_tokens))
+    return Tokenizer(kind, backend)
 
 
 def _parts_of(text: Text) -> Iterator[str]:
@@ -253,6 +342,13 @@ def _characters_inside_words(parts: Iterable[str]) -> list[str]:
     for part in parts:
         pairs.update(itertools.pairwise(part))
     return sorted({second for pair in pairs for second in pair[1:] if all(map(is_in_word, pair))})
+
+
+def _is_in_word(character: str) -> bool:
+    """Tell whether a character is one of several in a word; not so for "", spaces and Chinese."""
+    if character == "\N{REPLACEMENT CHARACTER}":
+        return True
+    return character.isalnum() and unicodedata.east_asian_width(character) not in "WF"
 
 
 def _unigram(text: Text, vocab_size: int) -> tokenizers.Tokenizer:

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -80,6 +82,64 @@ def test_bytes_of_tokens_add_up_to_the_text(trained, kind):
     tokenizer = trained[kind]
     counts = np.bincount(tokenizer.encode(SENTENCE), minlength=tokenizer.vocab_size)
     assert counts @ tokenizer.token_bytes() == len(SENTENCE.encode())
+
+
+@pytest.fixture(scope="module")
+def with_special(small_text):
+    text = Text.of(small_text)
+    return {
+        kind: tokenizers.train(kind, text, 300, tokenizers.BERT_TOKENS) for kind in tokenizers.KINDS
+    }
+
+
+@pytest.mark.parametrize("kind", tokenizers.KINDS)
+def test_special_tokens_come_last_and_count(trained, with_special, kind):
+    tokenizer = with_special[kind]
+    number = tokenizer.vocab_size
+    assert list(tokenizer.special_ids) == ["[PAD]", "[CLS]", "[SEP]", "[MASK]"]
+    assert list(tokenizer.special_ids.values()) == list(range(number - 4, number))
+    assert number <= max(300, 256 + 4)
+    assert trained[kind].special_ids == {}
+    with pytest.raises(InputError, match=r"has no token \[MASK\]"):
+        trained[kind].special_id("[MASK]")
+
+
+@pytest.mark.parametrize("kind", tokenizers.KINDS)
+def test_a_text_that_names_special_tokens_is_text(with_special, kind, tmp_path):
+    tokenizer = with_special[kind]
+    tokenizer.save(tmp_path / "tokenizer.json")
+    for one in (tokenizer, tokenizers.Tokenizer.load(tmp_path / "tokenizer.json")):
+        ids = [one.encode("the [MASK]"), *one.encode_pieces(["the [MASK]"])]
+        assert not np.isin(np.concatenate(ids), list(one.special_ids.values())).any()
+
+
+@pytest.mark.parametrize("kind", tokenizers.KINDS)
+def test_a_marked_text_has_special_tokens_where_they_are_named(with_special, kind):
+    tokenizer = with_special[kind]
+    ids = tokenizer.encode_marked("the [MASK] likes[SEP]").tolist()
+    mask, sep = tokenizer.special_id("[MASK]"), tokenizer.special_id("[SEP]")
+    assert ids.count(mask) == ids.count(sep) == 1
+    assert ids[-1] == sep
+    before, after = ids[: ids.index(mask)], ids[ids.index(mask) + 1 : -1]
+    if kind in ("word", "bpe", "unigram"):  # the space belongs to the masked word
+        assert tokenizer.decode(before) == "the"
+    assert tokenizer.decode(before).strip() == "the"
+    assert tokenizer.decode(after).strip() == "likes"
+
+
+@pytest.mark.parametrize("kind", tokenizers.KINDS)
+def test_joints_put_words_together(with_special, kind):
+    tokenizer = with_special[kind]
+    ids = tokenizer.encode("my friend. the king sees.")
+    goes_on, may_go_on = tokenizer.word_joints()
+    words = [[ids[0]]]
+    for previous, token_id in itertools.pairwise(ids):
+        if goes_on[token_id] and may_go_on[previous]:
+            words[-1].append(token_id)
+        else:
+            words.append([token_id])
+    words = [tokenizer.decode(word).strip() for word in words]
+    assert [word for word in words if word] == ["my", "friend", ".", "the", "king", "sees", "."]
 
 
 def test_what_a_tokenizer_does_not_know_is_named(trained):
