@@ -61,7 +61,7 @@ def _zaremba(
             output_bias=True,
             initial_scale=initial_scale,
         ),
-        data=DataConfig(name="ptb", tokenizer="word", vocab_size=10_000),
+        data=DataConfig(name="ptb", tokenizer="whitespace", vocab_size=10_001),
         train=TrainConfig(
             batch_size=20,
             optimizer="sgd",

@@ -40,7 +40,7 @@ class DataConfig:
     tokenizer: TokenizerKind = "char"
     """What a token is."""
     vocab_size: int = 1024
-    """The most tokens that a word, bpe, wordpiece or unigram tokenizer may have."""
+    """The most tokens that a word, whitespace, bpe, wordpiece or unigram tokenizer may have."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
-"""Tokenizers: from text to token ids and back, six kinds of one type.
+"""Tokenizers: from text to token ids and back, seven kinds of one type.
 
 All are built with the `tokenizers` library and saved as its `tokenizer.json`.
 
 - `byte`: a byte of UTF-8.
 - `char`: a Unicode character that was seen in training.
 - `word`: a word, number or run of punctuation with the space before it, or a run of spaces.
+- `whitespace`: what stands between spaces, for text that has been cut into words already.
 - `bpe`: a frequent byte sequence; byte pair encoding (Sennrich et al. 2016) on bytes (Radford et
   al. 2019).
 - `wordpiece`: a frequent part of a lower-cased word (Schuster & Nakajima 2012; Devlin et al.
@@ -12,20 +13,21 @@ All are built with the `tokenizers` library and saved as its `tokenizer.json`.
 - `unigram`: a piece of the likeliest segmentation (Kudo 2018).
 
 Encoding and decoding gives any text back for `byte` and `bpe`, and text without unknown parts for
-`char`, `word` and `unigram`; `wordpiece` loses capitals and spaces. Training again gives the same
-tokenizer, but for `unigram`: the library adds up its scores in no fixed order, so that a rare piece
-may differ. A run keeps its tokenizer.
+`char`, `word`, `whitespace` and `unigram`; `wordpiece` loses capitals and spaces. Training again
+gives the same tokenizer, but for `unigram`: the library adds up its scores in no fixed order, so
+that a rare piece may differ. A run keeps its tokenizer.
 
 Special tokens, such as BERT's [CLS] and [MASK], come after all others and stand for no text: a text
 that happens to contain "[MASK]" is text. `encode_marked` is for those who write them on purpose.
 """
 
+import functools
 import hashlib
 import itertools
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -36,7 +38,7 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 from ..errors import InputError
 from .text import Text
 
-TokenizerKind = Literal["byte", "char", "word", "bpe", "wordpiece", "unigram"]
+TokenizerKind = Literal["byte", "char", "word", "whitespace", "bpe", "wordpiece", "unigram"]
 KINDS: tuple[TokenizerKind, ...] = get_args(TokenizerKind)
 LOSSY: frozenset[str] = frozenset({"wordpiece"})
 """Kinds from whose ids the text, even of known tokens, cannot be restored."""
@@ -52,6 +54,7 @@ _PIECE_CHARACTERS = 1 << 14
 _WORDS = tokenizers.Regex(
     r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 )
+_BETWEEN_SPACES = tokenizers.Regex(r" ?\S+|\s+(?!\S)|\s+")
 
 
 class Tokenizer:
@@ -137,7 +140,7 @@ class Tokenizer:
         names = "|".join(map(re.escape, self._special_ids))
         if not names:
             return self.encode_known(text)
-        space = " ?" if self.kind in ("word", "bpe", "unigram") else ""
+        space = " ?" if self.kind in ("word", "whitespace", "bpe", "unigram") else ""
         ids = [
             np.array([self._special_ids[part.strip(" ")]], np.int32)
             if n % 2
@@ -290,9 +293,9 @@ def _char(text: Text, vocab_size: int) -> tokenizers.Tokenizer:
     return tokenizer
 
 
-def _word(text: Text, vocab_size: int) -> tokenizers.Tokenizer:
+def _word_level(pattern: tokenizers.Regex, text: Text, vocab_size: int) -> tokenizers.Tokenizer:
     tokenizer = tokenizers.Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(_WORDS, "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(pattern, "isolated")
     tokenizer.decoder = decoders.Fuse()
     trainer = trainers.WordLevelTrainer(
         vocab_size=vocab_size, special_tokens=[UNKNOWN], show_progress=False
@@ -378,10 +381,11 @@ def _with_model(tokenizer: tokenizers.Tokenizer, model: models.Model) -> tokeniz
     return other
 
 
-_BUILDERS = {
+_BUILDERS: dict[str, Callable[[Text, int], tokenizers.Tokenizer]] = {
     "byte": _byte,
     "char": _char,
-    "word": _word,
+    "word": functools.partial(_word_level, _WORDS),
+    "whitespace": functools.partial(_word_level, _BETWEEN_SPACES),
     "bpe": _bpe,
     "wordpiece": _wordpiece,
     "unigram": _unigram,

@@ -134,11 +134,6 @@ def _own(initializer: keras.Initializer | str) -> keras.Initializer:
     return keras.initializers.get(initializer).clone()
 
 
-def _own(initializer: keras.Initializer | str) -> keras.Initializer:
-    """Return the initializer with random numbers of its own; one object always draws the same."""
-    return keras.initializers.get(initializer).clone()
-
-
 class CausalAttention(keras.Layer):
     """Multi-head self-attention in which a position sees itself and what came before it.
 

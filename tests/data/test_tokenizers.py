@@ -25,7 +25,7 @@ def test_any_text_survives_encoding_by_bytes(trained, kind, text):
     assert trained[kind].decode(trained[kind].encode(text)) == text
 
 
-@pytest.mark.parametrize("kind", ["byte", "char", "word", "bpe", "unigram"])
+@pytest.mark.parametrize("kind", ["byte", "char", "word", "whitespace", "bpe", "unigram"])
 def test_a_text_of_known_parts_survives(trained, kind):
     tokenizer = trained[kind]
     assert tokenizer.decode(tokenizer.encode(SENTENCE)) == SENTENCE
@@ -77,7 +77,7 @@ def test_training_again_gives_the_same_tokenizer(trained, kind, small_text):
     assert again.fingerprint() == trained[kind].fingerprint()
 
 
-@pytest.mark.parametrize("kind", ["char", "word", "unigram"])
+@pytest.mark.parametrize("kind", ["char", "word", "whitespace", "unigram"])
 def test_bytes_of_tokens_add_up_to_the_text(trained, kind):
     tokenizer = trained[kind]
     counts = np.bincount(tokenizer.encode(SENTENCE), minlength=tokenizer.vocab_size)
@@ -139,7 +139,10 @@ def test_joints_put_words_together(with_special, kind):
         else:
             words.append([token_id])
     words = [tokenizer.decode(word).strip() for word in words]
-    assert [word for word in words if word] == ["my", "friend", ".", "the", "king", "sees", "."]
+    expected = ["my", "friend", ".", "the", "king", "sees", "."]
+    if kind == "whitespace":
+        expected = ["my", "friend.", "the", "king", "sees."]
+    assert [word for word in words if word] == expected
 
 
 def test_what_a_tokenizer_does_not_know_is_named(trained):
@@ -153,3 +156,15 @@ def test_a_damaged_file_is_refused(tmp_path, content):
     path.write_text(content)
     with pytest.raises(InputError, match=r"tokenizer\.json cannot be read as a tokenizer"):
         tokenizers.Tokenizer.load(path)
+
+
+def test_text_that_has_been_cut_into_words_is_left_as_it_is(tmp_path):
+    # As in the Penn Treebank: every token, <unk> among them, between spaces; " \n" ends a sentence.
+    path = tmp_path / "cut.txt"
+    path.write_text(" mr. <unk> is n't N years old \n it 's u.s. law \n")
+    text = Text.of(path)
+    tokenizer = tokenizers.train("whitespace", text, 100)
+    tokens = [tokenizer.token(token_id) for token_id in tokenizer.encode(text.read())]
+    assert tokens[:3] == [" mr.", " <unk>", " is"]
+    assert tokens[7] == " \n" == tokens[-1]
+    assert tokenizer.unknown_id not in tokenizer.encode(text.read())
