@@ -305,6 +305,30 @@ def test_a_full_disk_stops_with_a_sentence_and_keeps_the_checkpoint(small_text, 
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
+def test_the_memory_does_not_grow_with_the_text(small_text, tmp_path):
+    large = tmp_path / "large.txt"
+    lines = small_text.read_text()
+    with open(large, "w") as file:
+        while file.tell() < 1 << 30:
+            file.write(f"chapter {file.tell()}\n{lines}")
+    measured = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
+    measured += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+
+    def peak(text):
+        """Return the most memory that a training on the text takes, in MiB."""
+        command = [sys.executable, "-c", measured, sys.executable, str(ROOT / "train.py")]
+        command += ["gpt-nano", "--data.text", str(text), "--train.steps", "20"]
+        command += ["--train.report-tokens", "20000", "--out", str(tmp_path / text.stem)]
+        outcome = subprocess.run(command, capture_output=True, text=True, check=True)
+        return int(outcome.stdout.splitlines()[-1]) / 1024
+
+    small, of_large = peak(small_text), peak(large)
+    print(f"peak memory: {small:.0f} MiB with 20 kB of text, {of_large:.0f} MiB with 1 GiB")
+    assert of_large < small + 200
+    assert of_large < 2048  # TensorFlow alone takes half of that
+
+
 def test_every_recipe_comes_back_from_json():
     for recipe in recipes.RECIPES.values():
         assert recipes.from_json(recipes.to_json(recipe)) == recipe
