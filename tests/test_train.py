@@ -16,7 +16,8 @@ import kerazoo
 from kerazoo import recipes, runs
 from kerazoo.data.datasets import DataConfig
 from kerazoo.errors import InputError, TrainingStopped
-from kerazoo.models.configs import GPTConfig, RNNConfig
+from kerazoo.evaluate import evaluate
+from kerazoo.models.configs import GPTConfig, NGramConfig, RNNConfig
 from kerazoo.recipes import Recipe
 from kerazoo.train import main, train
 from kerazoo.training import checkpoints
@@ -276,6 +277,42 @@ def test_every_tokenizer_trains(small_text, tmp_path, kind):
     score = train(recipe, tmp_path / "run").report["validation"]
     assert np.isfinite(score["loss"])
     assert (score["bits_per_byte"] is None) == (kind == "wordpiece")
+
+
+def counting_recipe(text, **train_fields):
+    return Recipe(
+        "A test.",
+        NGramConfig(order=4),
+        DataConfig(text=text),
+        TrainConfig(**{"epochs": 1, **train_fields}),
+    )
+
+
+def test_a_model_that_counts_is_trained_kept_and_scored_like_any_other(small_text, tmp_path):
+    run = train(counting_recipe(small_text), tmp_path / "run")
+    assert {path.name for path in run.folder.iterdir()} == {
+        "config.json",
+        "tokenizer.json",
+        "model.npz",
+        "history.csv",
+        "report.json",
+        "samples.txt",
+        "README.md",
+    }
+    again = kerazoo.load(run.folder)
+    assert again.recipe == run.recipe
+    assert evaluate(again)["bits/byte"] == pytest.approx(evaluate(run)["bits/byte"])
+    assert evaluate(again)["bits/byte"] < 0.8  # of a toy grammar
+    assert again.generate("the cat ", 20).startswith("the cat ")
+    with open(run.folder / "history.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["val_bits_per_byte"]) < 0.8
+
+
+def test_a_model_that_counts_refuses_a_length(small_text, tmp_path):
+    with pytest.raises(InputError, match="reads its text once"):
+        train(counting_recipe(small_text, epochs=None, steps=5), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_text_shorter_than_a_window_leaves_nothing_behind(tmp_path):
