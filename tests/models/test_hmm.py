@@ -269,8 +269,8 @@ def test_baum_welch_finds_the_grammar_that_made_the_text():
     rng = np.random.default_rng(0)
     kind = (rng.integers(0, 2, (200, 1)) + np.arange(8)) % 2
     token_ids = (2 * kind + rng.integers(0, 2, kind.shape)).astype("int32")
-    # It climbs to the nearest top, not always the highest: the best of a few random starts counts.
-    models = [random_model(seed, num_states=2) for seed in range(3)]
+    # It climbs to the nearest top, not always the highest: the best of some random starts counts.
+    models = [random_model(seed, num_states=2) for seed in range(10)]
     reached = [baum_welch(model, token_ids, 60)[-1] for model in models]
     model = models[int(np.argmax(reached))]
     best = -200 * 8 * np.log(2) - 200 * np.log(2)  # a bit for each token, and one for each text

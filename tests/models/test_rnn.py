@@ -2,7 +2,6 @@ import keras
 import numpy as np
 import pytest
 
-from kerazoo.data import batches
 from kerazoo.models.configs import RNNConfig
 from kerazoo.models.rnn import CELLS, KERAS_LAYERS, RNN, CarriedState
 from kerazoo.tasks.language_modeling import NextTokenLoss
@@ -136,26 +135,3 @@ def test_the_carried_state_is_kept_in_half_precision(policy):
         inputs = {"token_ids": token_ids, "goes_on": GOES_ON}
         assert np.isfinite(learner.train_on_batch(inputs, next_token_ids))
     assert {state.dtype for state in learner.states} == {model.compute_dtype}
-
-
-def test_a_carried_state_learns_what_is_further_back_than_a_window(tmp_path):
-    # In windows of four, one begins 0 0 0 1 and the next 0 0 0 2: only what came before a window
-    # tells which it is. Guessing costs log 2 nats a window.
-    np.array([0, 0, 0, 1, 0, 0, 0, 2] * 60 + [0], np.uint8).tofile(tmp_path / "tokens.bin")
-    tokens = batches.TokenFile(tmp_path / "tokens.bin", "", "uint8", 481, 481, 0, 0, False)
-    losses = {}
-    for carried in (True, False):
-        keras.utils.set_random_seed(0)
-        learner = CarriedState(RNN(RNNConfig(vocab_size=3, width=16)), batch_size=2)
-        learner.compile(keras.optimizers.Adam(0.02), loss=NextTokenLoss(), jit_compile=False)
-        windows = batches.contiguous_windows(tokens, 4, 2).map(
-            lambda inputs, targets, carried=carried: (
-                {**inputs, "goes_on": inputs["goes_on"] & carried},
-                targets,
-            )
-        )
-        learner.fit(windows, steps_per_epoch=240, verbose=0)
-        losses[carried] = learner.fit(windows, steps_per_epoch=60, verbose=0).history["loss"][0]
-    guessing = np.log(2) / 4
-    assert losses[False] > 0.9 * guessing
-    assert losses[True] < 0.1 * guessing
