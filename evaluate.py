@@ -132,7 +132,7 @@ def main(arguments: Sequence[str]) -> None:
 
     console = Console()
     if not console.is_terminal:
-        console.width = 120
+        console.width = 140
     console.print(table(rows))
     if len({row["scored on"] for row in rows}) > 1:
         print("The texts differ; --text FILE or --name DATASET scores all runs on one.")
@@ -154,7 +154,9 @@ def table(rows: Sequence[dict[str, Any]]) -> Table:
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in COLUMNS:
         is_text = isinstance(rows[0][name], str)
-        shown.add_column(name, justify="left" if is_text else "right", no_wrap=not is_text)
+        shown.add_column(
+            name, justify="left" if is_text else "right", no_wrap=not is_text or name == "run"
+        )
     for row in rows:
         shown.add_row(
             *(

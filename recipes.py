@@ -214,10 +214,9 @@ RECIPES: dict[str, Recipe] = {
         train=TrainConfig(
             minutes=2,
             batch_size=32,
-            optimizer="muon",
-            learning_rate=0.02,
+            optimizer="adam",
+            learning_rate=0.006,
             final_learning_rate=0.0,
-            weight_decay=0.01,
         ),
     ),
     "lstm-ptb-small": _zaremba(
