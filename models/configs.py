@@ -223,6 +223,110 @@ class HMMConfig:
         _at_least(self, 0, "vocab_size")
 
 
+@dataclass(frozen=True)
+class BERTConfig:
+    """An encoder of the BERT family; as it stands, the architecture of BERT at a small size."""
+
+    vocab_size: int = 0
+    """Number of tokens, V; 0: as many as the tokenizer has."""
+    context_length: int = 64
+    """The most tokens that the model looks at, T."""
+    num_layers: int = 4
+    """Number of blocks, N."""
+    num_heads: int = 4
+    """Attention heads in a block, H."""
+    width: int = 128
+    """Width of the residual stream, D."""
+    feed_forward_width: int = 0
+    """Width inside the feed-forward network; 0: four times --model.width."""
+    num_segments: int = 2
+    """Kinds of segments that have an embedding: the first sentence, the second."""
+    dropout: float = 0.1
+    """Share of activations dropped in training, from 0 to below 1."""
+    norm_first: bool = False
+    """Whether parts normalise their input (pre-norm), not the sum after them as in BERT."""
+
+    def __post_init__(self):
+        _at_least(self, 1, "context_length", "num_layers", "num_heads", "width", "num_segments")
+        _at_least(self, 0, "vocab_size", "feed_forward_width")
+        _share(self, "dropout")
+        _divides(self, "num_heads", "width")
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head, K."""
+        return self.width // self.num_heads
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """An encoder-decoder; as it stands, that of "Attention Is All You Need" at a small size."""
+
+    vocab_size: int = 0
+    """Number of tokens, V, the same in source and target; 0: as many as the tokenizer has."""
+    context_length: int = 64
+    """The most tokens of a source, and the most of a target, T."""
+    num_layers: int = 2
+    """Blocks in the encoder, and blocks in the decoder, N."""
+    num_heads: int = 4
+    """Attention heads in a block, H."""
+    width: int = 128
+    """Width of the residual stream, D; even, for the sinusoidal positions."""
+    feed_forward_width: int = 0
+    """Width inside the feed-forward network; 0: four times --model.width."""
+    dropout: float = 0.1
+    """Share of activations dropped in training, from 0 to below 1."""
+    norm_first: bool = False
+    """Whether parts normalise their input (pre-norm), not the sum after them as published."""
+
+    def __post_init__(self):
+        _at_least(self, 1, "context_length", "num_layers", "num_heads", "width")
+        _at_least(self, 0, "vocab_size", "feed_forward_width")
+        _share(self, "dropout")
+        _divides(self, "num_heads", "width")
+        if self.width % 2:
+            raise InputError(
+                f"--model.width is {self.width}; sinusoidal positions need an even one."
+            )
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head, K."""
+        return self.width // self.num_heads
+
+
+@dataclass(frozen=True)
+class RNNSeq2SeqConfig:
+    """A recurrent encoder-decoder, with or without attention."""
+
+    vocab_size: int = 0
+    """Number of tokens, V, the same in source and target; 0: as many as the tokenizer has."""
+    context_length: int = 64
+    """The most tokens of a source, and of a target in training, T."""
+    cell: Literal["lstm", "gru"] = "lstm"
+    """LSTM (Hochreiter & Schmidhuber 1997) or GRU (Cho et al. 2014)."""
+    attention: Literal["additive", "multiplicative", "none"] = "multiplicative"
+    """How the decoder looks at the source: additive (Bahdanau et al. 2015), multiplicative (Luong
+    et al. 2015), or only through the encoder's last state (Sutskever et al. 2014)."""
+    num_layers: int = 1
+    """Recurrent layers in the encoder, and in the decoder, N."""
+    width: int = 256
+    """Width of the embedding and of each layer's state, D; even, as each layer of the encoder
+    reads half of it in each direction."""
+    dropout: float = 0.0
+    """Share of activations dropped between layers in training, from 0 to below 1."""
+
+    def __post_init__(self):
+        _at_least(self, 1, "context_length", "num_layers", "width")
+        _at_least(self, 0, "vocab_size")
+        _share(self, "dropout")
+        if self.width % 2:
+            raise InputError(
+                f"--model.width is {self.width}; the encoder reads in two directions, each with "
+                "half of it, so it must be even."
+            )
+
+
 ModelConfig = NGramConfig | HMMConfig | RNNConfig | GPTConfig | LlamaConfig
 
 

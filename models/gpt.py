@@ -13,9 +13,11 @@ Shapes: B batch, T positions, D width, V vocabulary, N blocks.
 import keras
 from keras import ops
 
+from .attention import CausalAttention
+from .blocks import Block
 from .configs import GPTConfig
 from .language_model import Cache, LanguageModel, Tensor
-from .layers import Block, CausalAttention, FeedForward, make_norm
+from .layers import FeedForward, make_norm
 
 
 @keras.saving.register_keras_serializable(package="kerazoo")

@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 from keras import ops
 
+from .blocks import Block
 from .language_model import Tensor
-from .layers import Block
 from .rnn import CELLS, RNN
 
 

@@ -16,9 +16,11 @@ Shapes: B batch, T positions, D width, G key/value heads, K head width, V vocabu
 import keras
 from keras import ops
 
+from .attention import CausalAttention
+from .blocks import Block
 from .configs import LlamaConfig
 from .language_model import Cache, LanguageModel, Tensor
-from .layers import Block, CausalAttention, GatedFeedForward, make_norm
+from .layers import GatedFeedForward, make_norm
 
 
 @keras.saving.register_keras_serializable(package="kerazoo")

@@ -4,9 +4,9 @@ import pytest
 from keras import ops
 
 from kerazoo.models import families
+from kerazoo.models.attention import rotate
 from kerazoo.models.configs import GPTConfig, LlamaConfig, RNNConfig
 from kerazoo.models.inspection import attention_weights, gate_activations
-from kerazoo.models.layers import rotate
 
 V, T = 11, 9
 SMALL = {"vocab_size": V, "context_length": T, "num_layers": 3, "num_heads": 4, "width": 16}

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from kerazoo.models import layers
+from kerazoo.models import attention, layers
 
 
 def normal(*shape, seed=0):
@@ -26,8 +26,8 @@ def test_the_fused_attention_equals_the_explicit_one(batch, queries, keys, kv_he
     mask = np.random.default_rng(seed).random((batch, 1, queries, keys)) < 0.7
     mask[..., 0] = True  # a query with nothing to look at is tested below
     for allowed in (None, mask):
-        fused = layers.attention(query, key, value, allowed)
-        explicit, weights = layers.attention_with_weights(query, key, value, allowed)
+        fused = attention.attention(query, key, value, allowed)
+        explicit, weights = attention.attention_with_weights(query, key, value, allowed)
         np.testing.assert_allclose(fused, explicit, atol=1e-5)
         np.testing.assert_allclose(np.sum(weights, axis=-1), 1, atol=1e-5)
         if allowed is not None:
@@ -39,14 +39,14 @@ def test_attention_is_the_formula_of_the_paper():
     scores = query[0, :, 0] @ key[0, :, 0].T / np.sqrt(8)
     weights = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(
-        layers.attention(query, key, value)[0, :, 0], weights @ value[0, :, 0], atol=1e-6
+        attention.attention(query, key, value)[0, :, 0], weights @ value[0, :, 0], atol=1e-6
     )
 
 
 def test_equal_scores_average_the_values():
     # Three words with the same query and key: each gets the mean of the values, not a list of them.
     ones, value = np.ones((1, 3, 1, 1), "float32"), np.array([3.0, 6.0, 9.0]).reshape(1, 3, 1, 1)
-    output, weights = layers.attention_with_weights(ones, 2 * ones, value.astype("float32"))
+    output, weights = attention.attention_with_weights(ones, 2 * ones, value.astype("float32"))
     np.testing.assert_allclose(weights[0, 0], np.full((3, 3), 1 / 3), rtol=1e-6)
     np.testing.assert_allclose(output[0, :, 0, 0], [6, 6, 6], rtol=1e-6)
 
@@ -56,8 +56,8 @@ def test_a_query_that_may_look_at_nothing_is_not_nan(dtype):
     query, key, value = (ops.cast(x, dtype) for x in normal(3, 1, 4, 2, 8))
     mask = np.zeros((1, 1, 4, 4), bool)
     for output in (
-        layers.attention(query, key, value, mask),
-        layers.attention_with_weights(query, key, value, mask)[0],
+        attention.attention(query, key, value, mask),
+        attention.attention_with_weights(query, key, value, mask)[0],
     ):
         assert np.isfinite(ops.convert_to_numpy(ops.cast(output, "float32"))).all()
 
@@ -65,17 +65,17 @@ def test_a_query_that_may_look_at_nothing_is_not_nan(dtype):
 def test_grouped_heads_equal_repeated_heads():
     query = normal(2, 5, 4, 8)
     key, value = normal(2, 2, 5, 2, 8, seed=1)
-    repeated = layers.attention(query, np.repeat(key, 2, axis=2), np.repeat(value, 2, axis=2))
-    np.testing.assert_allclose(layers.attention(query, key, value), repeated, atol=1e-6)
+    repeated = attention.attention(query, np.repeat(key, 2, axis=2), np.repeat(value, 2, axis=2))
+    np.testing.assert_allclose(attention.attention(query, key, value), repeated, atol=1e-6)
 
 
 def test_the_causal_mask_shows_a_position_itself_and_what_came_before():
-    assert ops.convert_to_numpy(layers.causal_mask(3, 3)).tolist() == [
+    assert ops.convert_to_numpy(attention.causal_mask(3, 3)).tolist() == [
         [True, False, False],
         [True, True, False],
         [True, True, True],
     ]
-    assert ops.convert_to_numpy(layers.causal_mask(2, 4, index=1)).tolist() == [
+    assert ops.convert_to_numpy(attention.causal_mask(2, 4, index=1)).tolist() == [
         [True, True, False, False],
         [True, True, True, False],
     ]
@@ -83,9 +83,9 @@ def test_the_causal_mask_shows_a_position_itself_and_what_came_before():
 
 def test_padding_gets_no_weight():
     query, key, value = normal(3, 2, 4, 2, 8)
-    mask = layers.padding_mask(np.array([[1, 1, 1, 1], [1, 1, 0, 0]]))
-    full = layers.attention(query, key, value, mask)
-    short = layers.attention(query[1:, :, :], key[1:, :2], value[1:, :2])
+    mask = attention.padding_mask(np.array([[1, 1, 1, 1], [1, 1, 0, 0]]))
+    full = attention.attention(query, key, value, mask)
+    short = attention.attention(query[1:, :, :], key[1:, :2], value[1:, :2])
     np.testing.assert_allclose(full[1:], short, atol=1e-6)
 
 
@@ -94,21 +94,23 @@ def test_rotation_keeps_lengths_and_depends_on_distance_only():
     positions = np.arange(6)
     products = [
         ops.einsum(
-            "bthk,bshk->ts", layers.rotate(query, positions + s), layers.rotate(key, positions + s)
+            "bthk,bshk->ts",
+            attention.rotate(query, positions + s),
+            attention.rotate(key, positions + s),
         )
         for s in (0, 100)
     ]
     np.testing.assert_allclose(products[0], products[1], atol=1e-4)
     np.testing.assert_allclose(
-        np.linalg.norm(layers.rotate(query, positions), axis=-1),
+        np.linalg.norm(attention.rotate(query, positions), axis=-1),
         np.linalg.norm(query, axis=-1),
         rtol=1e-5,
     )
-    np.testing.assert_array_equal(layers.rotate(query, np.zeros(6)), query)
+    np.testing.assert_array_equal(attention.rotate(query, np.zeros(6)), query)
 
 
 def test_causal_attention_equals_keras_multi_head_attention():
-    ours = layers.CausalAttention(num_heads=4, num_kv_heads=4, head_dim=8)
+    ours = attention.CausalAttention(num_heads=4, num_kv_heads=4, head_dim=8)
     theirs = keras.layers.MultiHeadAttention(num_heads=4, key_dim=8)
     x = normal(2, 6, 32)
     ours(x), theirs(x, x)
@@ -119,7 +121,7 @@ def test_causal_attention_equals_keras_multi_head_attention():
 
 
 def test_attention_dropout_is_on_in_training_only():
-    layer = layers.CausalAttention(num_heads=2, num_kv_heads=2, head_dim=4, dropout=0.5)
+    layer = attention.CausalAttention(num_heads=2, num_kv_heads=2, head_dim=4, dropout=0.5)
     x = normal(1, 6, 8)
     np.testing.assert_array_equal(layer(x)[0], layer(x)[0])
     assert not np.allclose(layer(x, training=True)[0], layer(x, training=True)[0])
@@ -145,7 +147,7 @@ def test_a_gated_network_is_the_formula_of_the_paper():
 
 def test_theta_stretches_the_wavelengths_of_a_rotation():
     x = normal(1, 6, 1, 8)
-    slow, fast = (np.asarray(layers.rotate(x, np.arange(6), theta)) for theta in (1e6, 1e2))
+    slow, fast = (np.asarray(attention.rotate(x, np.arange(6), theta)) for theta in (1e6, 1e2))
     # The first pair turns by one radian a position, whatever theta; the last the less, the larger.
     np.testing.assert_allclose(slow[..., [0, 4]], fast[..., [0, 4]], atol=1e-6)
     assert np.abs(slow - x)[..., [3, 7]].max() < 0.05 < np.abs(fast - x)[..., [3, 7]].max()
