@@ -25,9 +25,9 @@ class TrainConfig:
     et al. 2024) with Adam for embeddings, norms and biases."""
     learning_rate: float = 1e-3
     """Highest learning rate, after the warm-up."""
-    schedule: Literal["cosine", "step"] = "cosine"
-    """How the learning rate falls: after a warm-up on half a cosine wave, or in steps from epoch to
-    epoch."""
+    schedule: Literal["cosine", "inverse-root", "step"] = "cosine"
+    """How the learning rate falls: after a warm-up on half a cosine wave or with the root of the
+    step (Vaswani et al. 2017), or in steps from epoch to epoch."""
     final_learning_rate: float = 0.1
     """With cosine: what the learning rate falls to, as a share of the highest."""
     constant_epochs: int = 4
@@ -37,7 +37,8 @@ class TrainConfig:
     adam_learning_rate: float = 0.2
     """With Muon: the learning rate of the Adam part, as a share of Muon's."""
     warmup: float = 0.05
-    """With cosine: share of the training in which the learning rate rises from zero."""
+    """With cosine and inverse-root: share of the training in which the learning rate rises from
+    zero."""
     momentum: float = 0.95
     """Momentum of SGD and Muon."""
     beta_1: float = 0.9

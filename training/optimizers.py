@@ -3,6 +3,7 @@
 import math
 
 import keras
+from keras import ops
 from keras.optimizers import schedules
 
 from .config import TrainConfig
@@ -11,12 +12,40 @@ CLOCK_TICKS = 1_000_000
 """The length of a schedule that follows the clock: steps from 0 to this, set from outside."""
 
 
+@keras.saving.register_keras_serializable(package="kerazoo")
+class InverseRootDecay(schedules.LearningRateSchedule):
+    """A linear warm-up, then a fall with the root of the step (Vaswani et al. 2017, equation 3).
+
+    Args:
+        learning_rate: the highest, at the end of the warm-up.
+        warmup_steps: length of the warm-up.
+    """
+
+    def __init__(self, learning_rate: float, warmup_steps: int):
+        self.learning_rate, self.warmup_steps = learning_rate, warmup_steps
+
+    def __call__(self, step: int | keras.KerasTensor) -> keras.KerasTensor:
+        """Return the learning rate of a step, counted from 0."""
+        share = (ops.cast(step, "float32") + 1) / self.warmup_steps
+        return self.learning_rate * ops.minimum(share, ops.rsqrt(share))
+
+    def get_config(self) -> dict[str, float]:
+        """Return the constructor's arguments."""
+        return {"learning_rate": self.learning_rate, "warmup_steps": self.warmup_steps}
+
+
 def make_schedule(
     config: TrainConfig, steps: int, steps_per_epoch: float = 0.0
 ) -> schedules.LearningRateSchedule:
     """Return the learning rate as a function of the step.
 
-    Cosine: linear warm-up, then half a cosine wave. Step: in epoch e, counted from 0,
+    Cosine: linear warm-up, then half a cosine wave. Inverse root: with s the step and w the length
+    of the warm-up,
+
+        learning_rate * min(s / w, sqrt(w / s))
+
+    which is the schedule of Vaswani et al. (2017, equation 3) with the learning rate
+    1 / sqrt(D w). Step: in epoch e, counted from 0,
 
         learning_rate * decay ^ max(0, e + 1 - constant_epochs)
 
@@ -34,6 +63,8 @@ def make_schedule(
             [config.learning_rate * config.decay**n for n in range(len(decays) + 1)],
         )
     warmup_steps = max(1, round(config.warmup * steps))
+    if config.schedule == "inverse-root":
+        return InverseRootDecay(config.learning_rate, warmup_steps)
     return schedules.CosineDecay(
         initial_learning_rate=config.learning_rate / warmup_steps,
         warmup_target=config.learning_rate,
@@ -41,6 +72,28 @@ def make_schedule(
         decay_steps=max(1, steps - warmup_steps),
         alpha=config.final_learning_rate,
     )
+
+
+class _WholeGradients:
+    """Adds up the parts of a gradient before an optimizer looks at it.
+
+    On TensorFlow the gradient of an embedding comes as one part for each token of the batch. Keras
+    would take the parts of a token that occurs ten times for ten gradients, and find the whole
+    shorter than it is when it clips by length.
+    """
+
+    def apply(self, grads: list, trainable_variables: list | None = None) -> None:
+        """Update the variables, as the optimizer does it."""
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            grads = [None if grad is None else tf.convert_to_tensor(grad) for grad in grads]
+        super().apply(grads, trainable_variables)
+
+
+def _optimizer(name: str) -> type[keras.Optimizer]:
+    """Return Keras's optimizer of that name, given whole gradients."""
+    return type(name, (_WholeGradients, getattr(keras.optimizers, name)), {})
 
 
 def make_optimizer(
@@ -63,15 +116,15 @@ def make_optimizer(
     }
     betas = {"beta_1": config.beta_1, "beta_2": config.beta_2, "epsilon": 1e-8}
     if config.optimizer == "sgd":
-        return keras.optimizers.SGD(momentum=config.momentum, **shared)
+        return _optimizer("SGD")(momentum=config.momentum, **shared)
     if config.optimizer == "adam":
-        return keras.optimizers.Adam(**betas, **shared)
+        return _optimizer("Adam")(**betas, **shared)
     if config.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, **betas, **shared)
+        optimizer = _optimizer("AdamW")(weight_decay=config.weight_decay, **betas, **shared)
     else:
         # Matrices are orthogonalised; embeddings, the output layer among them, and all that has
         # one axis are left to Adam.
-        optimizer = keras.optimizers.Muon(
+        optimizer = _optimizer("Muon")(
             momentum=config.momentum,
             weight_decay=config.weight_decay,
             adam_lr_ratio=config.adam_learning_rate,

@@ -149,11 +149,7 @@ def test_training_by_the_recipe_of_zaremba_equals_that_in_torch(initial_scale, i
     recipe = recipes.find("lstm-ptb-small")
     config = replace(recipe.model, vocab_size=500, width=8, initial_scale=initial_scale)
     batch, length, steps = recipe.train.batch_size, config.context_length, 7
-    # A word comes once in a batch: in the length of the gradient, Keras on TensorFlow counts the
-    # parts of a repeated word's embedding one by one instead of their sum.
-    rng = np.random.default_rng(0)
-    windows = [rng.permutation(500)[: batch * length].reshape(batch, -1) for _ in range(steps + 1)]
-    text = np.concatenate(windows, axis=1)
+    text = np.random.default_rng(0).integers(0, 500, (batch, length * (steps + 1)))
 
     ours = RNN(config)
     learner = CarriedState(ours, batch)

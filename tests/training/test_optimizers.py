@@ -27,6 +27,20 @@ def test_the_learning_rate_warms_up_and_falls_on_half_a_cosine():
         assert float(schedule(step)) == pytest.approx(0.2 * (0.05 + 0.95 * cosine), rel=1e-3)
 
 
+def test_the_inverse_root_is_the_schedule_of_attention_is_all_you_need():
+    width, warmup_steps = 512, 400
+    config = TrainConfig(
+        steps=4000,
+        schedule="inverse-root",
+        learning_rate=(width * warmup_steps) ** -0.5,
+        warmup=warmup_steps / 4000,
+    )
+    schedule = make_schedule(config, 4000)
+    for step in (1, 10, 399, 400, 401, 2000, 4000):  # the paper counts from 1
+        expected = width**-0.5 * min(step**-0.5, step * warmup_steps**-1.5)
+        assert float(schedule(step - 1)) == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("steps_per_epoch", [10, 10.4])
 def test_the_learning_rate_falls_in_steps_from_epoch_to_epoch(steps_per_epoch):
     config = TrainConfig(
@@ -51,13 +65,23 @@ def test_every_optimizer_lowers_the_loss_with_clipping_and_accumulation(name):
     keras.utils.set_random_seed(0)
     model = families.build(GPTConfig(vocab_size=7, context_length=6, num_layers=1, width=8))
     optimizer = make_optimizer(config, rate, model.trainable_variables)
-    assert type(optimizer) is OPTIMIZERS[name]
+    assert isinstance(optimizer, OPTIMIZERS[name])
     assert optimizer.global_clipnorm == 1.0
     assert optimizer.gradient_accumulation_steps == 2
     model.compile(optimizer, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     token_ids = np.random.default_rng(0).integers(0, 7, (4, 6))
     losses = [float(model.train_on_batch(token_ids, token_ids)) for _ in range(60)]
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_gradient_of_a_token_that_occurs_often_is_clipped_as_one():
+    config = TrainConfig(steps=1, optimizer="sgd", momentum=0.0, clip_norm=1.0)
+    model = keras.Sequential([keras.layers.Embedding(5, 1, embeddings_initializer="ones")])
+    model.build((1, 10))
+    model.compile(make_optimizer(config, 1.0, model.trainable_variables), loss="mse")
+    model.train_on_batch(np.full((1, 10), 3), np.zeros((1, 10, 1)))
+    # The gradient, 2 in all, is cut to 1; in ten parts of 0.2 it would have had the length 0.63.
+    np.testing.assert_allclose(model.get_weights()[0][:, 0], [1, 1, 1, 0, 1], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["adamw", "muon"])
