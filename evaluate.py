@@ -7,6 +7,10 @@
 A window slides over the text so that every token is predicted from at least half a window of tokens
 before it. Bits per byte compare models with any tokenizers; losses and perplexities compare models
 with the same one.
+
+    python evaluate.py files --task translation --predictions out.txt --references ref.txt
+
+scores files that other programs wrote; see `score_files.py`.
 """
 
 import csv
@@ -22,7 +26,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from kerazoo import runs
+from kerazoo import runs, score_files
 from kerazoo.cli import parse
 from kerazoo.data import datasets
 from kerazoo.errors import InputError
@@ -52,6 +56,9 @@ class Options:
     """Write the chart of quality against training time to this PNG file."""
 
 
+_DESCRIPTION = (
+    "Compare trained runs in one table. `evaluate.py files --help` tells how to score other files."
+)
 COLUMNS = {
     "run": "{}",
     "model": "{}",
@@ -116,7 +123,10 @@ def evaluate(
 
 def main(arguments: Sequence[str]) -> None:
     """Run `python evaluate.py` with these arguments."""
-    options = parse(Options, arguments, "evaluate.py", "Compare trained runs in one table.")
+    if arguments and arguments[0] == "files":
+        score_files.main(arguments[1:])
+        return
+    options = parse(Options, arguments, "evaluate.py", _DESCRIPTION)
     folders = [path for path in options.runs if not path.is_file()]  # runs/* has charts, too
     if not folders:
         raise InputError("no run folder is given; give some, such as runs/*.")

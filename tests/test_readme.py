@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kerazoo import evaluate, generate, recipes, train
+from kerazoo import evaluate, generate, recipes, score_files, train
 from kerazoo.cli import parse
 from kerazoo.data.datasets import DATASETS
 
@@ -22,6 +22,8 @@ def test_the_options_of_a_command_in_the_readme_exist(script, arguments):
     if script == "train":
         if arguments:
             parse(train._defaults(arguments[0], arguments), arguments[1:], "", "")
+    elif arguments[0] == "files":
+        parse(score_files.Options, arguments[1:], "", "")
     else:
         parse({"generate": generate, "evaluate": evaluate}[script].Options, arguments, "", "")
 

@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "tasks": {"data", "metrics", "models"},
     "recipes": {"data", "models", "training"},
     "runs": {"data", "metrics", "models", "tasks", "recipes"},
+    "score_files": {"cli", "data", "metrics"},
 }
 SHARED = {"__version__", "errors", "files", "startup"}
 

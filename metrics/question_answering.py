@@ -1,0 +1,161 @@
+"""Exact match and F1 of short answers: SQuAD 1.1 and 2.0, and CMRC 2018 for Chinese.
+
+SQuAD (Rajpurkar et al. 2016) compares answers in small letters, without punctuation and without a,
+an and the. Exact match asks whether nothing else differs; F1 is that of the words which both have.
+Of several references the best counts. SQuAD 2.0 (Rajpurkar et al. 2018) has questions that the text
+does not answer: the right answer is then the empty one.
+
+CMRC 2018 (Cui et al. 2019) has no words: its units are the Chinese characters, and the words of
+what is written in other letters. Its F1 is that of the longest run of units that both have in
+common.
+
+No package that is kept up holds them; they are written here from their definitions and, for SQuAD,
+compared in the tests with those that Transformers had until 2026. A missing answer counts as wrong.
+"""
+
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import Literal
+
+from ..errors import InputError, did_you_mean
+from .score import Score, mean_scores
+
+Rules = Literal["SQuAD 1.1", "SQuAD 2.0", "CMRC 2018"]
+
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
+# The official script also lists the two characters …… as one, which no character equals.
+_CMRC_PUNCTUATION = frozenset("-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
+_CHINESE = re.compile("[\u4e00-\u9fa5]")
+
+
+def score(
+    predictions: Mapping[str, str],
+    references: Mapping[str, Sequence[str]],
+    rules: Rules = "SQuAD 1.1",
+) -> dict[str, Score]:
+    """Score answers.
+
+    >>> scores = score({"q1": "The cat sat"}, {"q1": ["a cat", "cats"]})
+    >>> {name: round(score.value, 1) for name, score in scores.items()}
+    {'exact match': 0.0, 'F1': 66.7}
+
+    Args:
+        predictions: the answer to each question, by the question's id; empty for "not answered by
+            the text".
+        references: the right answers to each question; none where the text has no answer.
+        rules: how answers are compared.
+
+    Returns:
+        The scores from 0 to 100; for SQuAD 2.0, also of the questions with an answer and without.
+
+    Raises:
+        InputError: if there are no questions, a prediction is of none of them, or a question of
+            SQuAD 1.1 or CMRC 2018 has no answer.
+    """
+    if rules not in _RULES:
+        raise InputError(f"there are no rules '{rules}'; there are {', '.join(_RULES)}.")
+    if not references:
+        raise InputError("there are no questions; give at least one.")
+    for key in predictions:
+        if key not in references:
+            hint = did_you_mean(key, references)
+            raise InputError(f"there is an answer to '{key}', and no such question{hint}")
+    exact, f1 = [], []
+    for key, answers in references.items():
+        if rules == "SQuAD 2.0":
+            answers = [answer for answer in answers if normalize(answer)] or [""]
+        if not answers:
+            raise InputError(
+                f"the question '{key}' has no right answer; only SQuAD 2.0 has such questions."
+            )
+        prediction = predictions.get(key)
+        pair = (0.0, 0.0) if prediction is None else _best(prediction, answers, _RULES[rules])
+        exact.append(pair[0])
+        f1.append(pair[1])
+    columns = {"exact match": exact, "F1": f1}
+    if rules == "SQuAD 2.0":
+        answered = [any(map(normalize, answers)) for answers in references.values()]
+        for kind, wanted in (("answered", True), ("unanswered", False)):
+            for name in ("exact match", "F1"):
+                columns[f"{name}, {kind}"] = [
+                    value if has == wanted else float("nan")
+                    for value, has in zip(columns[name], answered, strict=True)
+                ]
+    return mean_scores(columns, rules, scale=100)
+
+
+def normalize(answer: str) -> str:
+    """Return an answer as SQuAD compares it.
+
+    >>> normalize("The  Cat's (an animal)")
+    'cats animal'
+    """
+    return " ".join(_ARTICLES.sub(" ", answer.lower().translate(_ASCII_PUNCTUATION)).split())
+
+
+def segment(answer: str) -> list[str]:
+    """Return the units of an answer as CMRC 2018 compares them, without punctuation.
+
+    >>> segment("2018年，在Changsha city。")
+    ['2018', '年', '在', 'changsha', 'city']
+    """
+    from nltk import word_tokenize
+
+    units, other = [], ""
+    for character in without_punctuation(answer):
+        if _CHINESE.match(character):
+            # preserve_line leaves out cutting into sentences, which needs a download.
+            units += word_tokenize(other, preserve_line=True)
+            units.append(character)
+            other = ""
+        else:
+            other += character
+    return units + word_tokenize(other, preserve_line=True)
+
+
+def without_punctuation(answer: str) -> str:
+    """Return an answer in small letters and without what CMRC 2018 takes for punctuation."""
+    return "".join(c for c in answer.lower().strip() if c not in _CMRC_PUNCTUATION)
+
+
+def _best(
+    prediction: str,
+    answers: Sequence[str],
+    rule: Callable[[str, str], tuple[bool, float]],
+) -> tuple[float, float]:
+    exact, f1 = zip(*(rule(prediction, answer) for answer in answers), strict=True)
+    return float(max(exact)), float(max(f1))
+
+
+def _squad_1(prediction: str, answer: str) -> tuple[bool, float]:
+    mine, theirs = normalize(prediction), normalize(answer)
+    shared = (Counter(mine.split()) & Counter(theirs.split())).total()
+    return mine == theirs, _f1(shared, len(mine.split()), len(theirs.split()))
+
+
+def _squad_2(prediction: str, answer: str) -> tuple[bool, float]:
+    exact, f1 = _squad_1(prediction, answer)
+    # Two empty answers agree; in SQuAD 1.1 they have no word in common.
+    return exact, 1.0 if exact else f1
+
+
+def _cmrc(prediction: str, answer: str) -> tuple[bool, float]:
+    mine, theirs = segment(prediction), segment(answer)
+    longest = SequenceMatcher(None, mine, theirs, autojunk=False).find_longest_match().size
+    exact = without_punctuation(prediction) == without_punctuation(answer)
+    return exact, _f1(longest, len(mine), len(theirs))
+
+
+def _f1(shared: int, predicted: int, gold: int) -> float:
+    return 2 * shared / (predicted + gold) if shared else 0.0
+
+
+_RULES: dict[str, Callable[[str, str], tuple[bool, float]]] = {
+    "SQuAD 1.1": _squad_1,
+    "SQuAD 2.0": _squad_2,
+    "CMRC 2018": _cmrc,
+}

@@ -1,0 +1,111 @@
+"""ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum, by rouge-score.
+
+ROUGE (Lin 2004) counts what a summary shares with a reference: words (1), pairs of words (2), the
+longest common subsequence of words (L), the same for each sentence of the reference (Lsum). Recall
+is the share of the reference that was found, precision the share of the summary that is in the
+reference, and the score their harmonic mean, F1.
+
+rouge-score knows the letters a-z alone. Other alphabets get a tokenizer here, as the signature
+says; what is counted stays its own.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from importlib import metadata
+
+from rouge_score import rouge_scorer, tokenizers
+
+from .examples import References, check_pairs, reference_lists
+from .languages import UNSPACED, base_language
+from .score import Score, mean_scores
+
+ROUGE = {
+    "ROUGE-1": "rouge1",
+    "ROUGE-2": "rouge2",
+    "ROUGE-L": "rougeL",
+    "ROUGE-Lsum": "rougeLsum",
+}
+"""The scores by name, and what rouge-score calls them."""
+
+
+class UnicodeTokenizer(tokenizers.Tokenizer):
+    """Splits text into words of letters, marks and digits of any alphabet, in small letters.
+
+    >>> UnicodeTokenizer().tokenize("¡El Niño llegó a las 10:30!")
+    ['el', 'niño', 'llegó', 'a', 'las', '10', '30']
+    """
+
+    def tokenize(self, text: str) -> list[str]:
+        """Return the words of a text."""
+        return "".join(
+            c if unicodedata.category(c)[0] in "LMN" else " " for c in text.lower()
+        ).split()
+
+
+class CharacterTokenizer(tokenizers.Tokenizer):
+    """Splits text into characters; words of the letters a-z and numbers stay whole.
+
+    >>> CharacterTokenizer().tokenize("我爱 Keras 3！")
+    ['我', '爱', 'keras', '3']
+    """
+
+    def tokenize(self, text: str) -> list[str]:
+        """Return the characters of a text."""
+        apart = "".join(c if c.isascii() else f" {c} " for c in text)
+        return UnicodeTokenizer().tokenize(apart)
+
+
+def score(
+    predictions: Sequence[str],
+    references: References,
+    language: str = "en",
+    stemmer: bool = False,
+) -> dict[str, Score]:
+    """Score summaries.
+
+    >>> scores = score(["the cat sat"], [["the cat lay", "a cat sat down"]])
+    >>> round(scores["ROUGE-1"].value, 3), round(scores["ROUGE-1 recall"].value, 3)
+    (0.667, 0.667)
+    >>> print(score(["猫坐着"], ["猫躺着"], "zh")["ROUGE-1"].signature)
+    rouge-score|tok:characters|stemmer:no|refs:best F1|version:0.1.2
+
+    Args:
+        predictions: what the system wrote, one text for each example; for ROUGE-Lsum, with a new
+            line after each sentence.
+        references: for each example its reference, or several, of which the one with the best F1
+            counts.
+        language: the code of the language. English is tokenized by rouge-score, languages without
+            spaces by character, all else by Unicode's letters and digits.
+        stemmer: whether endings of English words are cut off first (Porter 1980).
+
+    Returns:
+        The mean F1 of each kind under its name, its precision and its recall; from 0 to 1.
+
+    Raises:
+        InputError: if predictions and references do not go together.
+    """
+    references = reference_lists(references)
+    check_pairs(predictions, references)
+    tokenizer, name = _tokenizer(base_language(language), stemmer)
+    scorer = rouge_scorer.RougeScorer(list(ROUGE.values()), tokenizer=tokenizer)
+    results = [
+        scorer.score_multi(several, prediction)
+        for several, prediction in zip(references, predictions, strict=True)
+    ]
+    columns = {}
+    for shown, kind in ROUGE.items():
+        columns[shown] = [result[kind].fmeasure for result in results]
+        columns[f"{shown} precision"] = [result[kind].precision for result in results]
+        columns[f"{shown} recall"] = [result[kind].recall for result in results]
+    signature = f"rouge-score|{name}|refs:best F1|version:{metadata.version('rouge-score')}"
+    return mean_scores(columns, signature)
+
+
+def _tokenizer(language: str, stemmer: bool) -> tuple[tokenizers.Tokenizer, str]:
+    """Return the tokenizer for a language, and what the signature says of it."""
+    if language == "en":
+        stemmed = "yes" if stemmer else "no"
+        return tokenizers.DefaultTokenizer(stemmer), f"tok:a-z and digits|stemmer:{stemmed}"
+    if language in UNSPACED:
+        return CharacterTokenizer(), "tok:characters|stemmer:no"
+    return UnicodeTokenizer(), "tok:letters and digits|stemmer:no"

@@ -1,0 +1,284 @@
+"""Score files that other programs wrote: `python evaluate.py files --task TASK ...`.
+
+    --task translation     a translation a line; --language is the one that was translated into
+    --task summarization   a summary a line; \\n, written out, ends a sentence for ROUGE-Lsum
+    --task classification  a label a line; behind a tab, the system's confidence from 0 to 1, or not
+    --task regression      a number a line
+    --task tagging         a token a line, its tag last; or right and predicted tag in one file
+    --task qa              questions in SQuAD's format; predictions {"ID": "ANSWER", ...}
+
+References are a file of the same kind, or, for translation and summarization, several.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+from rich.console import Console
+
+from .cli import parse
+from .data import annotated_files as files
+from .errors import InputError
+from .files import write_text
+
+if TYPE_CHECKING:
+    from .metrics.report import Report
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `python evaluate.py files` takes."""
+
+    task: Literal["translation", "summarization", "classification", "regression", "tagging", "qa"]
+    """What the files hold: translations, summaries, labels, numbers, tagged tokens or answers."""
+    predictions: Path
+    """What the system said."""
+    references: tyro.conf.UseAppendAction[tuple[tuple[Path, ...], ...]] = ()
+    """What is right; for translation and summarization, several files may say it. Without it, for
+    tagging, the last but one column of the predictions."""
+    baseline: Path | None = None
+    """What another system said of the same examples, to compare with."""
+    language: str = "en"
+    """The code of the language, such as en, zh or es; what a word is depends on it."""
+    metrics: tuple[str, ...] = ()
+    """Which scores to show, such as bleu or f1-macro; without it, all."""
+    labels: tuple[str, ...] = ()
+    """The labels, or types of entities, that there are; without it, those of the references."""
+    scheme: Literal["IOB2", "IOB1", "IOBES"] = "IOB2"
+    """How tags are written: IOB2 is BIO, IOBES is BIOES."""
+    strict: bool = False
+    """Whether tags that may not follow each other are no entity; without it, they are read like
+    conlleval reads them."""
+    stemmer: bool = False
+    """Whether ROUGE cuts the endings of English words off."""
+    json: Path | None = None
+    """Write the scores to this file as JSON."""
+
+
+Scorer = Callable[[Path], "Report"]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run `python evaluate.py files` with these arguments."""
+    options = parse(Options, arguments, "evaluate.py files", "Score files of your own.")
+    from .metrics import report  # not before --help, which would wait for it
+
+    score = TASKS[options.task](options)
+    result = score(options.predictions)
+    baseline = score(options.baseline) if options.baseline else None
+    lines = report.compare(result, baseline, options.metrics)
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = 140
+    console.print(report.table(lines))
+    if result.classes:
+        console.print(report.class_table(result.classes))
+    if result.confusion and len(result.confusion[0]) <= report.MOST_LABELS_SHOWN:
+        console.print(report.confusion_table(*result.confusion))
+    for remark in (*report.remarks(lines), *result.notes, *(baseline.notes if baseline else ())):
+        print(remark)
+    if options.json:
+        content = {
+            "task": options.task,
+            "predictions": str(options.predictions),
+            "references": [str(path) for path in chain(*options.references)],
+            "baseline": str(options.baseline) if options.baseline else None,
+            **report.to_json(lines, result),
+        }
+        write_text(options.json, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _translation(options: Options) -> Scorer:
+    from .metrics import translation
+    from .metrics.report import Report, chosen
+
+    metrics = chosen(options.metrics, list(translation.METRICS))
+    references, gold_path = _several_references(options), _reference_paths(options)[0]
+
+    def score(path: Path) -> Report:
+        predictions = files.read_lines(path)
+        files.check_as_many(path, predictions, gold_path, references)
+        return Report(translation.score(predictions, references, options.language, metrics))
+
+    return score
+
+
+def _summarization(options: Options) -> Scorer:
+    from .metrics import summarization
+    from .metrics.report import Report
+
+    references = [
+        [_with_new_lines(text) for text in several] for several in _several_references(options)
+    ]
+    gold_path = _reference_paths(options)[0]
+
+    def score(path: Path) -> Report:
+        lines = files.read_lines(path)
+        files.check_as_many(path, lines, gold_path, references)
+        summaries = [_with_new_lines(line) for line in lines]
+        return Report(summarization.score(summaries, references, options.language, options.stemmer))
+
+    return score
+
+
+def _with_new_lines(line: str) -> str:
+    return line.replace("\\n", "\n")
+
+
+def _classification(options: Options) -> Scorer:
+    from .metrics import classification
+    from .metrics.report import Report
+
+    gold_path = _one_reference(options)
+    references = files.read_lines(gold_path)
+    labels = options.labels or sorted(set(references))
+    files.check_labels(gold_path, enumerate(references, start=1), labels)
+
+    def score(path: Path) -> Report:
+        predictions, confidences = files.read_labels(path)
+        files.check_as_many(path, predictions, gold_path, references)
+        files.check_labels(path, enumerate(predictions, start=1), labels)
+        scores = classification.score(predictions, references)
+        if confidences:
+            correct = [a == b for a, b in zip(predictions, references, strict=True)]
+            scores["calibration error"] = classification.calibration_error(correct, confidences)
+        return Report(
+            scores,
+            classification.per_class(predictions, references),
+            classification.confusion(predictions, references),
+        )
+
+    return score
+
+
+def _regression(options: Options) -> Scorer:
+    from .metrics import regression
+    from .metrics.report import Report
+
+    gold_path = _one_reference(options)
+    references = files.read_numbers(gold_path)
+
+    def score(path: Path) -> Report:
+        predictions = files.read_numbers(path)
+        files.check_as_many(path, predictions, gold_path, references)
+        return Report(regression.score(predictions, references))
+
+    return score
+
+
+def _tagging(options: Options) -> Scorer:
+    from .metrics import tagging
+    from .metrics.report import Report
+
+    if options.references:
+        gold_path, gold_column = _one_reference(options), -1
+    else:
+        gold_path, gold_column = options.predictions, -2
+    gold = files.read_sentences(gold_path)
+    references = _tags(gold_path, gold, gold_column, options)
+    types = options.labels or sorted({_type(tag) for tags in references for tag in tags} - {None})
+
+    def score(path: Path) -> Report:
+        rows = files.read_sentences(path)
+        predictions = _tags(path, rows, -1, options)
+        files.check_same(path, rows, gold_path, gold, 0)
+        if not options.references:
+            files.check_same(path, rows, gold_path, gold, gold_column)
+        for where, sentences, tags in ((gold_path, gold, references), (path, rows, predictions)):
+            files.check_labels(where, _numbered_types(sentences, tags), types)
+        arguments = (predictions, references, options.scheme, options.strict)
+        return Report(tagging.score(*arguments), tagging.per_type(*arguments))
+
+    return score
+
+
+def _tags(path: Path, sentences: files.Sentences, column: int, options: Options) -> list[list[str]]:
+    """Return a column of a file, in which tags must be."""
+    from .metrics.tagging import check_tag
+
+    for row in chain(*sentences):
+        if len(row.columns) < -column:
+            raise InputError(
+                f"{path} line {row.line} has one column; give the right tag and then the predicted "
+                "one, or the right tags as --references."
+            )
+        try:
+            check_tag(row.columns[column], options.scheme)
+        except InputError as error:
+            raise InputError(f"{path} line {row.line}: {error}") from None
+    return [[row.columns[column] for row in sentence] for sentence in sentences]
+
+
+def _type(tag: str) -> str | None:
+    return None if tag == "O" else tag.partition("-")[2] or "_"  # seqeval's name for no type
+
+
+def _numbered_types(
+    sentences: files.Sentences, tags: Sequence[Sequence[str]]
+) -> Iterator[tuple[int, str | None]]:
+    """Yield the line and the type of each tag that has one."""
+    for row, tag in zip(chain(*sentences), chain(*tags), strict=True):
+        if tag != "O":
+            yield row.line, _type(tag)
+
+
+def _qa(options: Options) -> Scorer:
+    from .metrics import question_answering
+    from .metrics.languages import base_language
+    from .metrics.report import Report
+
+    questions = files.read_questions(_one_reference(options))
+    rules = "SQuAD 2.0" if questions.is_version_2 else "SQuAD 1.1"
+    if base_language(options.language) == "zh":
+        rules = "CMRC 2018"
+
+    def score(path: Path) -> Report:
+        answers = files.read_answers(path)
+        scores = question_answering.score(answers, questions.answers, rules)
+        missing = len(questions.answers) - len(answers)
+        note = f"{path} has no answer to {missing:,} of the questions, which count as wrong."
+        return Report(scores, notes=(note,) if missing else ())
+
+    return score
+
+
+TASKS: dict[str, Callable[[Options], Scorer]] = {
+    "translation": _translation,
+    "summarization": _summarization,
+    "classification": _classification,
+    "regression": _regression,
+    "tagging": _tagging,
+    "qa": _qa,
+}
+"""By name, what reads the references of a task and returns what scores a file of predictions."""
+
+
+def _reference_paths(options: Options) -> list[Path]:
+    paths = list(chain(*options.references))
+    if not paths:
+        raise InputError("--references is missing; give the file that says what is right.")
+    return paths
+
+
+def _one_reference(options: Options) -> Path:
+    paths = _reference_paths(options)
+    if len(paths) > 1:
+        raise InputError(
+            f"--references has {len(paths)} files; give one, as only translations and summaries "
+            "can have several."
+        )
+    return paths[0]
+
+
+def _several_references(options: Options) -> list[list[str]]:
+    """Return the references of each line."""
+    paths = _reference_paths(options)
+    columns = [files.read_lines(path) for path in paths]
+    for path, column in zip(paths, columns, strict=True):
+        files.check_as_many(path, column, paths[0], columns[0])
+    return [list(several) for several in zip(*columns, strict=True)]

@@ -1,0 +1,85 @@
+import io
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from kerazoo.errors import InputError
+from kerazoo.metrics import classification, report, translation
+from kerazoo.metrics.report import Report
+from kerazoo.metrics.score import mean_score
+
+
+def printed(table):
+    text = io.StringIO()
+    Console(file=text, width=140).print(table)
+    return text.getvalue()
+
+
+def test_a_system_has_its_scores_with_their_intervals():
+    score = mean_score(np.arange(100) / 100)
+    text = printed(report.table(report.compare(Report({"accuracy": score}))))
+    low, high = score.interval
+    assert f"accuracy  0.4950  {low:.4f} to {high:.4f}" in text
+    assert "baseline" not in text
+
+
+def test_two_systems_have_their_difference_and_its_p_value():
+    said, other, right = ["a b c d e f"] * 30, ["a b c x e f"] * 30, ["a b c d e f"] * 30
+    mine, theirs = (Report(translation.score(each, right)) for each in (said, other))
+    lines = report.compare(mine, theirs, metrics=["ter", "bleu"])
+    assert [line.name for line in lines] == ["TER", "BLEU"]
+    text = printed(report.table(lines))
+    assert f"{theirs.scores['BLEU'].value:.2f}" in text
+    assert f"{100 - theirs.scores['BLEU'].value:+.2f}" in text
+    remarks = "\n".join(report.remarks(lines))
+    assert "BLEU: nrefs:1|" in remarks
+    assert "1,000 draws of 30 examples; p: approximate randomization, 10,000 shuffles" in remarks
+
+
+def test_a_score_that_the_baseline_lacks_stands_alone():
+    score = mean_score([0, 1, 1])
+    lines = report.compare(Report({"a": score, "b": score}), Report({"b": score}))
+    assert lines[0].difference is None
+    assert lines[1].difference.p_value == 1
+    assert "a       0.6667" in printed(report.table(lines))
+    assert "p: paired bootstrap" in list(report.remarks(lines))[-1]
+
+
+def test_scores_that_are_no_numbers_are_dashes():
+    score = mean_score([float("nan")] * 3)
+    lines = report.compare(Report({"a": score}), Report({"a": score}))
+    assert printed(report.table(lines)).split("\n")[3].split() == ["a"] + ["-"] * 7
+
+
+def test_labels_are_shown_as_they_are():
+    predictions, references = ["[/b]", "c", "c"], ["[/b]", "[/b]", "c"]
+    classes = printed(report.class_table(classification.per_class(predictions, references)))
+    matrix = printed(report.confusion_table(*classification.confusion(predictions, references)))
+    assert "[/b]     1.0000  0.5000  0.6667   2" in classes
+    assert "right \\ predicted  [/b]  c" in matrix
+
+
+def test_json_holds_what_the_tables_do():
+    predictions, references = ["a", "b", "b"], ["a", "a", "b"]
+    system = Report(
+        classification.score(predictions, references),
+        classification.per_class(predictions, references),
+        classification.confusion(predictions, references),
+    )
+    lines = report.compare(system, system, metrics=["accuracy"])
+    content = json.loads(json.dumps(report.to_json(lines, system)))
+    assert content["examples"] == 3
+    assert content["scores"].keys() == {"accuracy"}
+    assert content["scores"]["accuracy"]["difference"]["p_value"] == 1
+    assert content["classes"]["a"]["recall"]["value"] == 0.5
+    assert content["confusion"] == {"labels": ["a", "b"], "matrix": [[1, 1], [0, 1]]}
+
+
+def test_an_unknown_score_is_refused_with_the_nearest_name():
+    scores = {"F1 macro": mean_score([1, 0]), "exact match, answered": mean_score([1, 0])}
+    with pytest.raises(InputError, match="'f1macro'; .*did you mean 'f1-macro'"):
+        report.compare(Report(scores), metrics=["f1macro"])
+    (line,) = report.compare(Report(scores), metrics=["Exact-Match-Answered"])
+    assert line.name == "exact match, answered"

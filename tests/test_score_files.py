@@ -1,0 +1,344 @@
+"""Scoring files that other programs wrote, as from the command line."""
+
+import gzip
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kerazoo import score_files
+from kerazoo.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+def without_some_words(texts, share, seed=0):
+    chance = random.Random(seed)
+    return [" ".join(word for word in text.split() if chance.random() > share) for text in texts]
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write lines to a file of the current folder, and return its name."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(name, lines):
+        text = lines if isinstance(lines, str) else "".join(f"{line}\n" for line in lines)
+        (tmp_path / name).write_text(text, encoding="utf-8", newline="")
+        return name
+
+    return write
+
+
+@pytest.fixture
+def run(write, capsys):
+    """Run the command; return what it prints and its JSON."""
+
+    def run(line, *more):
+        arguments = [*f"--task {line}".split(), *more]
+        score_files.main([*arguments, "--json", "scores.json"])
+        return capsys.readouterr().out, json.loads(Path("scores.json").read_text(encoding="utf-8"))
+
+    return run
+
+
+@pytest.fixture
+def spanish(write, mirror):
+    """200 Spanish sentences and two systems' translations: ref.txt, a.txt, b.txt."""
+    with gzip.open(mirror / "anki-spa-eng" / "spa.txt.gz", "rt", encoding="utf-8") as file:
+        references = [line.split("\t")[1] for line in file.read().split("\n")[60_000:60_200]]
+    write("ref.txt", references)
+    write("a.txt", without_some_words(references, 0.05))
+    write("b.txt", without_some_words(references, 0.2))
+
+
+def test_translations_are_scored_as_by_sacrebleu(spanish, run):
+    from sacrebleu.metrics import BLEU
+
+    out, content = run("translation --predictions a.txt --references ref.txt --language es")
+    predictions, references = (
+        Path(name).read_text(encoding="utf-8").split("\n")[:-1] for name in ("a.txt", "ref.txt")
+    )
+    expected = BLEU().corpus_score(predictions, [references]).score
+    score = content["scores"]["BLEU"]
+    assert score["value"] == pytest.approx(expected, abs=1e-6)
+    low, high = score["interval"]
+    assert f"BLEU    {expected:.2f}  {low:.2f} to {high:.2f}" in out
+    assert score["signature"] in out
+    assert list(content["scores"]) == ["BLEU", "chrF", "chrF++", "TER"]
+    assert content["examples"] == 200
+
+
+def test_several_references_are_given_in_one_go_or_one_by_one(spanish, run):
+    start = "translation --predictions a.txt --metrics bleu "
+    one = run(start + "--references ref.txt b.txt")
+    other = run(start + "--references ref.txt --references b.txt")
+    assert one == other
+    assert one[1]["references"] == ["ref.txt", "b.txt"]
+    assert "nrefs:2" in one[0]
+
+
+def test_two_systems_stand_side_by_side(spanish, run):
+    out, content = run(
+        "translation --predictions a.txt --baseline b.txt --references ref.txt --metrics bleu"
+    )
+    score = content["scores"]["BLEU"]
+    difference = score["value"] - score["baseline"]["value"]
+    assert score["difference"]["value"] == pytest.approx(difference)
+    assert f"{difference:+.2f}" in out
+    assert score["difference"]["p_value"] < 0.01
+    assert "p: approximate randomization" in out
+
+
+def test_chinese_summaries_are_scored_by_character(write, run):
+    write("ref.txt", ["我爱北京。\\n天安门"])
+    write("a.txt", ["天安门\\n我爱北京"])
+    out, content = run("summarization --predictions a.txt --references ref.txt --language zh")
+    assert content["scores"]["ROUGE-Lsum"]["value"] == 1
+    assert content["scores"]["ROUGE-L"]["value"] < 1
+    assert content["scores"]["ROUGE-L"]["interval"] is None
+    assert "tok:characters" in out
+
+
+def test_labels_are_scored_with_each_class_and_the_confusion_matrix(write, run, mirror):
+    lines = (mirror / "sms-spam" / "sms.tsv").read_text(encoding="utf-8").split("\n")
+    right = [line.split("\t")[0] for line in lines if line][:1000]
+    chance = random.Random(0)
+    write("ref.txt", right)
+    write("a.txt", [label if chance.random() > 0.1 else "spam" for label in right])
+    out, content = run("classification --predictions a.txt --references ref.txt")
+    matrix = content["confusion"]["matrix"]
+    assert content["confusion"]["labels"] == ["ham", "spam"]
+    accuracy = (matrix[0][0] + matrix[1][1]) / 1000
+    assert content["scores"]["accuracy"]["value"] == pytest.approx(accuracy)
+    assert content["classes"]["spam"]["recall"]["value"] == 1
+    assert f"accuracy            {accuracy:.4f}" in out
+    assert f"ham                {matrix[0][0]}" in out
+
+
+def test_confidences_behind_the_labels_give_the_calibration_error(write, run):
+    write("ref.txt", ["a", "a", "b"])
+    write("a.txt", ["a\t0.9", "b\t0.6", "b\t0.9"])
+    _, content = run("classification --predictions a.txt --references ref.txt")
+    expected = (2 * 0.1 + 0.6) / 3
+    assert content["scores"]["calibration error"]["value"] == pytest.approx(expected)
+
+
+def test_labels_that_the_references_lack_can_be_named(write, run):
+    write("ref.txt", ["a", "b"])
+    write("a.txt", ["a", "c"])
+    line = "classification --predictions a.txt --references ref.txt"
+    with pytest.raises(InputError, match="a.txt line 2 has the label 'c', and the labels are a, b"):
+        run(line)
+    _, content = run(line, "--labels", "a", "b", "c")
+    assert content["scores"]["accuracy"]["value"] == 0.5
+
+
+def test_numbers_are_scored(write, run):
+    write("ref.txt", [1, 2, 3, 4])
+    write("a.txt", [1.5, 2.5, 3.5, 4.5])
+    out, content = run("regression --predictions a.txt --references ref.txt --metrics mae pearson")
+    assert content["scores"]["MAE"]["value"] == 0.5
+    assert content["scores"]["Pearson"]["value"] == pytest.approx(1)
+    assert "MSE" not in out
+
+
+@pytest.fixture
+def tweets(write, mirror):
+    """Tweets with right and predicted tags in one file, and in two: both.txt, ref.txt, a.txt."""
+    chance = random.Random(0)
+    text = (mirror / "wnut17" / "emerging.test.annotated").read_text(encoding="utf-8")
+    lines = [line.split("\t")[:2] for line in text.split("\n")[:3000]]
+    lines = [pair if len(pair) == 2 and pair[1] else None for pair in lines]
+    rows = [pair and (*pair, "O" if chance.random() < 0.2 else pair[1]) for pair in lines]
+    for name, columns in (("ref.txt", [0, 1]), ("a.txt", [0, 2]), ("both.txt", [0, 1, 2])):
+        write(name, ["\t".join(row[k] for k in columns) if row else "" for row in rows])
+
+
+def test_tags_are_scored_from_one_file_or_two(tweets, run):
+    _, one = run("tagging --predictions both.txt")
+    out, two = run("tagging --predictions a.txt --references ref.txt")
+    assert one["scores"] == two["scores"]
+    assert one["classes"] == two["classes"]
+    assert 0.5 < two["scores"]["F1"]["value"] < 0.9
+    assert "scheme:IOB2|mode:default, as conlleval" in out
+    _, strict = run("tagging --predictions both.txt --strict")
+    assert strict["scores"]["precision"]["value"] > one["scores"]["precision"]["value"]
+
+
+def test_two_taggers_are_compared_on_the_same_tokens(tweets, write, run):
+    lines = Path("both.txt").read_text(encoding="utf-8")
+    write("b.txt", lines)
+    _, content = run("tagging --predictions both.txt --baseline b.txt")
+    assert content["scores"]["F1"]["difference"] == {
+        "value": 0,
+        "interval": [0, 0],
+        "p_value": 1,
+    }
+    write("b.txt", lines.replace("B-person\tO\n", "B-group\tO\n", 1))
+    with pytest.raises(InputError, match=r"b.txt line \d+ has 'B-group' where both.txt line"):
+        run("tagging --predictions both.txt --baseline b.txt")
+
+
+def test_answers_are_scored_by_the_rules_of_their_language(write, run, mirror):
+    for language, rules in (("en", "SQuAD 1.1"), ("zh", "CMRC 2018")):
+        path = mirror / "xquad" / f"xquad.{language}.json"
+        answers = {
+            question["id"]: question["answers"][0]["text"]
+            for article in json.loads(path.read_text(encoding="utf-8"))["data"]
+            for paragraph in article["paragraphs"]
+            for question in paragraph["qas"]
+        }
+        answers.popitem()
+        write("a.json", json.dumps(answers))
+        out, content = run(f"qa --predictions a.json --references {path} --language {language}")
+        assert content["scores"]["F1"]["value"] == pytest.approx(100 * 1189 / 1190)
+        assert rules in out
+        assert "a.json has no answer to 1 of the questions, which count as wrong" in out
+
+
+def test_questions_without_an_answer_make_it_squad_2(write, run):
+    questions = [
+        {"id": "a", "answers": [{"text": "cat"}], "is_impossible": False},
+        {"id": "b", "answers": [], "is_impossible": True},
+    ]
+    data = [{"paragraphs": [{"qas": questions}]}]
+    write("ref.json", json.dumps({"version": "v2.0", "data": data}))
+    write("a.json", '{"a": "the cat", "b": "dog"}')
+    out, content = run("qa --predictions a.json --references ref.json")
+    assert content["scores"]["exact match, answered"]["value"] == 100
+    assert content["scores"]["exact match, unanswered"]["value"] == 0
+    assert "SQuAD 2.0" in out
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "message"),
+    [
+        ("translation --predictions a", {"a": "x\n"}, "--references is missing"),
+        (
+            "translation --predictions a --references b",
+            {"a": "x\n", "b": "x\ny\n"},
+            "a has 1 lines and b 2: a has no line 2",
+        ),
+        (
+            "translation --predictions a --references b c",
+            {"a": "x\n", "b": "x\n", "c": "x\ny\n"},
+            "c has 2 lines and b 1: b has no line 2",
+        ),
+        (
+            "translation --predictions a --references b --baseline c",
+            {"a": "x\n", "b": "x\n", "c": ""},
+            "c has 0 lines and b 1",
+        ),
+        ("translation --predictions a --references b", {"a": "", "b": ""}, "no examples"),
+        (
+            "translation --predictions a --references b --metrics blue",
+            {"a": "x\n", "b": "x\n"},
+            "--metrics has 'blue'; .*did you mean 'bleu'",
+        ),
+        ("translation --predictions a --references b", {"a": "x\n"}, "b is no file"),
+        (
+            "translation --predictions a --references b --language klingon",
+            {"a": "x\n", "b": "x\n"},
+            "'klingon'; give its code",
+        ),
+        (
+            "classification --predictions a --references b c",
+            {"a": "x\n", "b": "x\n", "c": "x\n"},
+            "--references has 2 files; give one",
+        ),
+        (
+            "classification --predictions a --references b --labels y",
+            {"a": "x\n", "b": "x\n"},
+            "b line 1 has the label 'x', and the labels are y",
+        ),
+        ("regression --predictions a --references b", {"a": "1\nx\n", "b": "1\n2\n"}, "a line 2"),
+        ("tagging --predictions a", {"a": "Hi\n"}, "a line 1 has one column"),
+        ("tagging --predictions a", {"a": "Hi O\n"}, "a line 1: 'Hi' is no tag of IOB2"),
+        ("tagging --predictions a", {"a": "Hi O O\nBo O X\n"}, "a line 2: 'X' is no tag"),
+        (
+            "tagging --predictions a --references b",
+            {"a": "Bo B-persn\n", "b": "Bo B-person\n"},
+            "a line 1 has the label 'persn'.*did you mean 'person'",
+        ),
+        (
+            "tagging --predictions a --references b",
+            {"a": "Hi O\n\nBo O\n", "b": "Hi O\n\nJo O\n"},
+            "a line 3 has 'Bo' where b line 3 has 'Jo'",
+        ),
+        ("tagging --predictions a", {"a": ""}, "no examples"),
+        ("qa --predictions a --references b", {"a": "{}", "b": "{}"}, "not in SQuAD's format"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_in_one_sentence(write, line, files, message):
+    for name, text in files.items():
+        write(name, text)
+    with pytest.raises(InputError, match=f"(?s){message}"):
+        score_files.main(f"--task {line}".split())
+
+
+def test_a_wrong_encoding_is_told_with_its_line(write):
+    write("ref.txt", "x\ny\n")
+    Path("a.txt").write_bytes(b"x\n\xff\n")
+    with pytest.raises(InputError, match="a.txt line 2 is not UTF-8"):
+        score_files.main(
+            ["--task", "translation", "--predictions", "a.txt", "--references", "ref.txt"]
+        )
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "evaluate.py"), "files", *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def test_the_command_scores_and_refuses(write):
+    write("ref.txt", ["hello world"] * 3)
+    write("a.txt", ["hello world"] * 2)
+    line = ["--task", "translation", "--predictions", "a.txt", "--references", "ref.txt"]
+    outcome = command(*line)
+    assert outcome.returncode == 2
+    assert outcome.stderr.startswith("kerazoo: a.txt has 2 lines and ref.txt 3")
+    assert outcome.stderr.count("\n") == 1
+    write("a.txt", ["hello world"] * 3)
+    outcome = command(*line)
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert "chrF" in outcome.stdout
+
+
+def test_help_comes_at_once_and_without_tensorflow():
+    begin = time.perf_counter()
+    outcome = command("--help")
+    assert time.perf_counter() - begin < 10  # about one; machines in tests are busy
+    assert "--predictions" in outcome.stdout
+    code = (
+        "import sys\n"
+        "from kerazoo import evaluate\n"
+        "try: evaluate.main(['files', '--help'])\n"
+        "except SystemExit: pass\n"
+        "slow = {'tensorflow', 'keras', 'scipy', 'sklearn', 'sacrebleu', 'nltk'}\n"
+        "print(sorted(slow & set(sys.modules)))"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert outcome.stdout.split("\n")[-2] == "[]"
+
+
+def test_scoring_needs_no_tensorflow(write):
+    write("a.txt", ["x"] * 2)
+    code = (
+        "import sys\n"
+        "from kerazoo import evaluate\n"
+        "line = 'files --predictions a.txt --references a.txt --task '\n"
+        "for task in ('translation', 'summarization', 'classification'):\n"
+        "    evaluate.main((line + task).split())\n"
+        "print('tensorflow' in sys.modules)"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert outcome.stdout.split("\n")[-2] == "False", outcome.stderr
