@@ -14,7 +14,8 @@ from keras import ops
 from kerazoo.models import families
 from kerazoo.models.bert import BERT
 from kerazoo.models.compiled import compiled
-from kerazoo.models.configs import BERTConfig
+from kerazoo.models.configs import BERTConfig, GPTConfig
+from kerazoo.models.inspection import attention_weights
 
 V, T, MASK = 11, 12, 10
 SMALL = {"vocab_size": V, "context_length": T, "num_layers": 2, "num_heads": 4, "width": 16}
@@ -289,6 +290,40 @@ def test_the_likeliest_tokens_for_each_mask_are_those_of_the_logits(model):
 def test_a_text_without_masks_has_nothing_to_fill(model):
     ids, probabilities = model.fill(some_ids(), MASK, 4)
     assert ids.shape == probabilities.shape == (0, 4)
+
+
+def test_attention_weights_sum_to_one_and_give_padding_none(model):
+    weights = attention_weights(model, some_ids(), SEGMENT_IDS, PADDING_MASK)
+    assert weights.shape == (2, 3, 4, T, T)
+    assert weights.dtype == np.float32
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-6)
+    seen = np.broadcast_to(PADDING_MASK[None, :, None, None, :], weights.shape)
+    assert (weights[~seen] == 0).all()
+    assert (weights[seen] > 0).all()
+
+
+def test_values_averaged_by_the_weights_are_what_the_model_attends_to(model):
+    x = model.embed(some_ids(), SEGMENT_IDS)
+    mask = PADDING_MASK[:, None, None, :]
+    found = attention_weights(model, some_ids(), SEGMENT_IDS, PADDING_MASK)
+    for block, weights in zip(model.blocks, found, strict=True):
+        seen = block.attention_norm(x) if model.config.norm_first else x
+        value = np.reshape(block.attention.value(seen), (3, T, 4, 4))
+        mixed = np.einsum("bhts,bshk->bthk", weights, value).reshape(3, T, 16)
+        np.testing.assert_allclose(
+            block.attention.output_dense(mixed), block.attention(seen, mask), atol=1e-5
+        )
+        x = block(x, mask)
+    states = model.hidden_states(some_ids(), SEGMENT_IDS, PADDING_MASK)
+    if model.config.norm_first:
+        x = model.final_norm(x)
+    np.testing.assert_allclose(x, states, atol=1e-5)
+
+
+def test_a_model_that_reads_from_left_to_right_has_no_segments_to_look_at():
+    model = families.build(GPTConfig(**SMALL))
+    with pytest.raises(ValueError, match="are for a BERT, not for GPT"):
+        attention_weights(model, some_ids(), SEGMENT_IDS)
 
 
 # === The same numbers as Hugging Face's ===
