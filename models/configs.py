@@ -327,7 +327,7 @@ class RNNSeq2SeqConfig:
             )
 
 
-ModelConfig = NGramConfig | HMMConfig | RNNConfig | GPTConfig | LlamaConfig
+ModelConfig = NGramConfig | HMMConfig | RNNConfig | GPTConfig | LlamaConfig | BERTConfig
 
 
 def _option(name: str) -> str:

@@ -1,6 +1,15 @@
 """Which model belongs to which configuration; importing this makes all of them loadable."""
 
-from .configs import GPTConfig, HMMConfig, LlamaConfig, ModelConfig, NGramConfig, RNNConfig
+from .bert import BERT
+from .configs import (
+    BERTConfig,
+    GPTConfig,
+    HMMConfig,
+    LlamaConfig,
+    ModelConfig,
+    NGramConfig,
+    RNNConfig,
+)
 from .gpt import GPT
 from .hmm import HMM
 from .language_model import LanguageModel
@@ -8,7 +17,7 @@ from .llama import Llama
 from .ngram import NGram
 from .rnn import RNN
 
-Model = LanguageModel | NGram
+Model = LanguageModel | NGram | BERT
 """Any model."""
 
 FAMILIES: dict[type[ModelConfig], type[Model]] = {
@@ -17,6 +26,7 @@ FAMILIES: dict[type[ModelConfig], type[Model]] = {
     RNNConfig: RNN,
     GPTConfig: GPT,
     LlamaConfig: Llama,
+    BERTConfig: BERT,
 }
 
 

@@ -11,13 +11,15 @@ from typing import Protocol
 import numpy as np
 from keras import ops
 
+from .attention import padding_mask as mask_of_padding
+from .bert import BERT
 from .blocks import Block
 from .language_model import Tensor
 from .rnn import CELLS, RNN
 
 
-class Transformer(Protocol):
-    """A model that embeds tokens and sends them through blocks: `GPT`, `Llama`."""
+class Decoder(Protocol):
+    """A Transformer that reads from left to right: `GPT`, `Llama`."""
 
     blocks: list[Block]
 
@@ -25,16 +27,27 @@ class Transformer(Protocol):
         """Return what the first block sees: ids (B, T) to (B, T, D)."""
 
 
-def attention_weights(model: Transformer, token_ids: Tensor) -> np.ndarray:
-    """Return how much each position looks at each one before it and at itself.
+def attention_weights(
+    model: Decoder | BERT,
+    token_ids: Tensor,
+    segment_ids: Tensor | None = None,
+    padding_mask: Tensor | None = None,
+) -> np.ndarray:
+    """Return how much each position looks at each of those that it sees.
 
     Args:
-        model: a Transformer that reads from left to right.
+        model: a Transformer: one that reads from left to right, or a BERT.
         token_ids: (B, T) int32.
+        segment_ids: for a BERT, as for `BERT.hidden_states`.
+        padding_mask: for a BERT, as for `BERT.hidden_states`.
 
     Returns:
         (N, B, H, T, T) float32: in layer, text and head, the weight that the query at the fourth
-        index gives to the key at the fifth. Rows sum to one; above the diagonal is zero.
+        index gives to the key at the fifth. Rows sum to one; what a position does not see, which is
+        padding or, for a model that reads from left to right, what is above the diagonal, is zero.
+
+    Raises:
+        ValueError: if a model that reads from left to right is given segments or padding.
 
     Example:
         >>> from kerazoo.models.configs import GPTConfig
@@ -43,12 +56,25 @@ def attention_weights(model: Transformer, token_ids: Tensor) -> np.ndarray:
         >>> attention_weights(model, np.array([[3, 1, 4, 1, 5]])).shape
         (2, 1, 4, 5, 5)
     """
-    x = model.embed(ops.convert_to_tensor(token_ids, "int32"))  # (B, T, D)
-    weights = []
-    for block in model.blocks:
-        weights.append(_as_array(block.attention_weights(x)))  # (B, H, T, T)
-        x, _ = block(x)
-    return np.stack(weights)
+    token_ids = ops.convert_to_tensor(token_ids, "int32")
+    weights = []  # (B, H, T, T) of each block
+    if isinstance(model, BERT):
+        x = model.embed(token_ids, segment_ids)  # (B, T, D)
+        mask = None if padding_mask is None else mask_of_padding(padding_mask)
+        for block in model.blocks:
+            weights.append(block.attention_weights(x, mask))
+            x = block(x, attention_mask=mask)
+    else:
+        if segment_ids is not None or padding_mask is not None:
+            raise ValueError(
+                f"segment_ids and padding_mask are for a BERT, not for {type(model).__name__}; "
+                "leave them out, as it does not look at padding on the right."
+            )
+        x = model.embed(token_ids)  # (B, T, D)
+        for block in model.blocks:
+            weights.append(block.attention_weights(x))
+            x, _ = block(x)
+    return np.stack([_as_array(layer) for layer in weights])
 
 
 def gate_activations(model: RNN, token_ids: Tensor) -> dict[str, np.ndarray]:

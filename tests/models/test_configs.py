@@ -1,7 +1,14 @@
 import pytest
 
 from kerazoo.errors import InputError
-from kerazoo.models.configs import GPTConfig, HMMConfig, LlamaConfig, RNNConfig, Sampling
+from kerazoo.models.configs import (
+    BERTConfig,
+    GPTConfig,
+    HMMConfig,
+    LlamaConfig,
+    RNNConfig,
+    Sampling,
+)
 
 
 @pytest.mark.parametrize(
@@ -13,6 +20,8 @@ from kerazoo.models.configs import GPTConfig, HMMConfig, LlamaConfig, RNNConfig,
         (GPTConfig, {"dropout": 1.0}, "--model.dropout is 1.0; it must be from 0 to below 1"),
         (GPTConfig, {"width": 12, "positions": "rotary"}, "even head width"),
         (LlamaConfig, {"num_kv_heads": 3}, "--model.num-kv-heads 3 does not divide"),
+        (BERTConfig, {"num_heads": 3}, "--model.num-heads 3 does not divide --model.width 128"),
+        (BERTConfig, {"num_segments": 0}, "--model.num-segments is 0; it must be at least 1"),
         (LlamaConfig, {"width": 12}, "a Llama needs an even head width.*heads = 3"),
         (LlamaConfig, {"rope_theta": 0.0}, "--model.rope-theta is 0.0; it must be above 0"),
         (LlamaConfig, {"norm_epsilon": -1.0}, "--model.norm-epsilon is -1.0; it must be above 0"),
