@@ -180,19 +180,22 @@ class Attention(keras.Layer):
             self.key_norm.build(head)
         self.output_dense.build((*input_shape[:-1], self.num_heads * self.head_dim))
 
-    def call(self, x: Tensor, mask: Tensor | None = None, training: bool = False) -> Tensor:
+    def call(
+        self, x: Tensor, attention_mask: Tensor | None = None, training: bool = False
+    ) -> Tensor:
         """Attend: (B, T, D) to (B, T, D).
 
         Args:
             x: (B, T, D).
-            mask: as for `attention`, such as `padding_mask` makes it.
+            attention_mask: the mask for `attention`, such as `padding_mask` makes it. (A `mask`
+                would be one that Keras hands on from layer to layer.)
             training: whether to drop weights.
         """
-        return self._attend(*self._project(x), mask, training)
+        return self._attend(*self._project(x), attention_mask, training)
 
-    def attention_weights(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def attention_weights(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """Return how much each position looks at each: (B, T, D) to (B, H, T, T)."""
-        return attention_with_weights(*self._project(x), mask)[1]
+        return attention_with_weights(*self._project(x), attention_mask)[1]
 
     def _attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, training: bool
@@ -265,11 +268,18 @@ class CrossAttention(Attention):
         return self._split_heads(self.key(source)), self._split_heads(self.value(source))
 
     def call(
-        self, x: Tensor, memory: Cache, mask: Tensor | None = None, training: bool = False
+        self,
+        x: Tensor,
+        memory: Cache,
+        attention_mask: Tensor | None = None,
+        training: bool = False,
     ) -> Tensor:
         """Attend from (B, T, D) to what `keys_and_values` returned: (B, T, D)."""
-        return self._attend(self._split_heads(self.query(x)), *memory, mask, training)
+        return self._attend(self._split_heads(self.query(x)), *memory, attention_mask, training)
 
-    def attention_weights(self, x: Tensor, memory: Cache, mask: Tensor | None = None) -> Tensor:
+    def attention_weights(
+        self, x: Tensor, memory: Cache, attention_mask: Tensor | None = None
+    ) -> Tensor:
         """Return how much each position of `x` looks at each of the source: (B, H, T, S)."""
-        return attention_with_weights(self._split_heads(self.query(x)), *memory, mask)[1]
+        query = self._split_heads(self.query(x))
+        return attention_with_weights(query, *memory, attention_mask)[1]

@@ -109,16 +109,19 @@ class EncoderBlock(_ResidualBlock):
     def __init__(self, attention: Attention, feed_forward: FeedForward, **kwargs):
         super().__init__(parts={"attention": attention, "feed_forward": feed_forward}, **kwargs)
 
-    def call(self, x: Tensor, mask: Tensor | None = None, training: bool = False) -> Tensor:
-        """Map (B, T, D) to (B, T, D); `mask` as for `attention`."""
+    def call(
+        self, x: Tensor, attention_mask: Tensor | None = None, training: bool = False
+    ) -> Tensor:
+        """Map (B, T, D) to (B, T, D), as `Attention.call`."""
         attended = self.attention(
-            self._before(x, self.attention_norm), mask=mask, training=training
+            self._before(x, self.attention_norm), attention_mask=attention_mask, training=training
         )
         return self._feed_forward(self._after(x, self.attention_norm, attended, training), training)
 
-    def attention_weights(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def attention_weights(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """Return how much each position of `x` looks at each: (B, T, D) to (B, H, T, T)."""
-        return self.attention.attention_weights(self._before(x, self.attention_norm), mask)
+        x = self._before(x, self.attention_norm)
+        return self.attention.attention_weights(x, attention_mask)
 
 
 class DecoderBlock(_ResidualBlock):
@@ -168,7 +171,10 @@ class DecoderBlock(_ResidualBlock):
         """
         x, cache = self._self_attention(x, cache, index, training)
         attended = self.cross_attention(
-            self._before(x, self.cross_attention_norm), memory, mask=memory_mask, training=training
+            self._before(x, self.cross_attention_norm),
+            memory,
+            attention_mask=memory_mask,
+            training=training,
         )
         x = self._after(x, self.cross_attention_norm, attended, training)
         return self._feed_forward(x, training), cache
