@@ -327,7 +327,15 @@ class RNNSeq2SeqConfig:
             )
 
 
-ModelConfig = NGramConfig | HMMConfig | RNNConfig | GPTConfig | LlamaConfig
+ModelConfig = (
+    NGramConfig
+    | HMMConfig
+    | RNNConfig
+    | GPTConfig
+    | LlamaConfig
+    | RNNSeq2SeqConfig
+    | TransformerConfig
+)
 
 
 def _option(name: str) -> str:

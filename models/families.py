@@ -1,12 +1,23 @@
 """Which model belongs to which configuration; importing this makes all of them loadable."""
 
-from .configs import GPTConfig, HMMConfig, LlamaConfig, ModelConfig, NGramConfig, RNNConfig
+from .configs import (
+    GPTConfig,
+    HMMConfig,
+    LlamaConfig,
+    ModelConfig,
+    NGramConfig,
+    RNNConfig,
+    RNNSeq2SeqConfig,
+    TransformerConfig,
+)
 from .gpt import GPT
 from .hmm import HMM
 from .language_model import LanguageModel
 from .llama import Llama
 from .ngram import NGram
 from .rnn import RNN
+from .rnn_seq2seq import RNNSeq2Seq
+from .transformer import Transformer
 
 Model = LanguageModel | NGram
 """Any model."""
@@ -17,6 +28,8 @@ FAMILIES: dict[type[ModelConfig], type[Model]] = {
     RNNConfig: RNN,
     GPTConfig: GPT,
     LlamaConfig: Llama,
+    RNNSeq2SeqConfig: RNNSeq2Seq,
+    TransformerConfig: Transformer,
 }
 
 
