@@ -327,7 +327,16 @@ class RNNSeq2SeqConfig:
             )
 
 
-ModelConfig = NGramConfig | HMMConfig | RNNConfig | GPTConfig | LlamaConfig | BERTConfig
+ModelConfig = (
+    NGramConfig
+    | HMMConfig
+    | RNNConfig
+    | GPTConfig
+    | LlamaConfig
+    | BERTConfig
+    | TransformerConfig
+    | RNNSeq2SeqConfig
+)
 
 
 def _option(name: str) -> str:

@@ -4,9 +4,9 @@
 
 The prompt is taken in in one pass; then tokens are drawn in a compiled loop, a few dozen at a time,
 so that they can be shown as they come. How the next token is chosen is the business of a sampler of
-keras-nlp.
+keras-nlp. An encoder-decoder reads its source first; what it makes of it is in the cache.
 
-Shapes: B batch, K tokens in a stretch of the loop, V vocabulary.
+Shapes: B batch, S source positions, K tokens in a stretch of the loop, V vocabulary.
 """
 
 import functools
@@ -21,10 +21,14 @@ from keras import ops
 from ..errors import InputError
 from .compiled import compiled
 from .configs import Sampling
+from .encoder_decoder import EncoderDecoder
 from .language_model import Cache, LanguageModel, Tensor
 
 STRETCH = 32
 """Tokens that the loop draws between two looks from outside, K."""
+
+Source = tuple[np.ndarray, np.ndarray]
+"""Ids (B, S) int32 and where there are tokens, (B, S) bool: what an encoder-decoder reads first."""
 
 
 def make_sampler(sampling: Sampling, vocab_size: int) -> "keras_nlp.samplers.Sampler":  # noqa: F821
@@ -53,6 +57,8 @@ def generate(
     max_new_tokens: int,
     sampling: Sampling = Sampling(),  # noqa: B008, a frozen dataclass
     stop: Callable[[list[np.ndarray]], bool] = lambda rows: False,
+    source: Source | None = None,
+    end_id: int | None = None,
 ) -> list[np.ndarray]:
     """Continue each prompt by `max_new_tokens` tokens.
 
@@ -63,42 +69,69 @@ def generate(
         sampling: how to choose them.
         stop: called after each stretch with the rows so far, prompts included; generation ends
             when it returns True. Beam and contrastive search call it once, at the end.
+        source: what an encoder-decoder reads, a row for each prompt, padded on the right.
+        end_id: the token that ends a row; with it, beam search compares texts that have ended as
+            they are with longer ones. (It looks for the likeliest, which favours short ones.)
 
     Returns:
         For each prompt its ids and the new ones, (length + max_new_tokens,), fewer if `stop` said
-        so. But for random choices, a prompt in a batch is continued as it would be alone.
+        so or `end_id` came, which is then the last. But for random choices, a prompt in a batch is
+        continued as it would be alone.
 
     Raises:
-        InputError: if a prompt is empty.
+        InputError: if a prompt is empty, or a source missing or not wanted.
     """
     if not prompts or min(map(len, prompts)) < 1:
         raise InputError("an empty prompt cannot be continued; give at least one token.")
-    generator = _generator(model, replace(sampling, seed=None))
+    if isinstance(model, EncoderDecoder):
+        source = _checked(source, len(prompts), model.max_length)
+    elif source is not None:
+        raise InputError("a source was given to a model that reads none; put it into the prompt.")
+    generator = _generator(model, replace(sampling, seed=None), end_id)
     generator.reseed(sampling.seed)
     if sampling.sampler in ("beam", "contrastive"):
-        rows = generator.search_all(prompts, max_new_tokens)
+        rows = generator.search_all(prompts, max_new_tokens, source)
         stop(rows)
         return rows
-    for rows in generator.draw_all(prompts, max_new_tokens):
+    for rows in generator.draw_all(prompts, max_new_tokens, source):
         if stop(rows):
             break
     return rows
 
 
+def _checked(source: Source | None, num_rows: int, limit: int | None) -> Source:
+    """Pad a source to one of a few lengths, each of which is compiled once."""
+    if source is None or len(source[0]) != num_rows:
+        number = "none" if source is None else len(source[0])
+        raise InputError(
+            f"an encoder-decoder continues each of {num_rows} prompts from a source of its own, "
+            f"but there are {number}; give as many."
+        )
+    source_ids, source_mask = source
+    room = -source_ids.shape[1] % STRETCH
+    if limit:
+        room = max(0, min(room, limit - source_ids.shape[1]))
+    source_ids = np.pad(np.asarray(source_ids, np.int32), ((0, 0), (0, room)))
+    return source_ids, np.pad(np.asarray(source_mask, bool), ((0, 0), (0, room)))
+
+
 @functools.lru_cache(maxsize=8)
-def _generator(model: LanguageModel, sampling: Sampling) -> "_Generator":
+def _generator(model: LanguageModel, sampling: Sampling, end_id: int | None) -> "_Generator":
     """Return the generator of this model and way of sampling, compiled by earlier calls."""
-    return _Generator(model, sampling)
+    return _Generator(model, sampling, end_id)
 
 
 class _Generator:
     """The compiled parts of generation, and the loops around them."""
 
-    def __init__(self, model: LanguageModel, sampling: Sampling):
-        self.model = model
+    def __init__(self, model: LanguageModel, sampling: Sampling, end_id: int | None):
+        self.model, self.end_id = model, end_id
         self.keras_model = model if isinstance(model, keras.Model) else None  # has variables
         self.sampler = make_sampler(sampling, model.config.vocab_size)
         state = self.sampler.variables
+        self._read = compiled(
+            lambda source: model.begin(*source, model.max_length or 0), model, model.prefers_xla
+        )
         self._take_in = compiled(
             lambda token_ids, cache: model.extend(token_ids, cache, 0)[1], model, model.prefers_xla
         )
@@ -112,7 +145,9 @@ class _Generator:
 
     # === Drawing token by token ===
 
-    def draw_all(self, prompts: Sequence[np.ndarray], new: int) -> Iterator[list[np.ndarray]]:
+    def draw_all(
+        self, prompts: Sequence[np.ndarray], new: int, source: Source | None
+    ) -> Iterator[list[np.ndarray]]:
         """Yield the rows as they grow, a stretch of tokens at a time."""
         totals = [len(prompt) + new for prompt in prompts]
         tokens = np.zeros((len(prompts), max(totals)), np.int32)
@@ -123,10 +158,10 @@ class _Generator:
 
         limit = self.model.max_length
         filled = min(map(len, prompts))  # every row has a token at the positions before this
-        start, cache = self._begin(tokens, filled)
+        start, cache = self._begin(tokens, filled, source)
         while filled < tokens.shape[1]:
             if limit and filled - start > limit:
-                start, cache = self._begin(tokens, filled)
+                start, cache = self._begin(tokens, filled, source)
             count = min(STRETCH, tokens.shape[1] - filled)
             if limit:
                 count = min(count, limit + 1 - (filled - start))
@@ -138,9 +173,24 @@ class _Generator:
             window, cache = self._draw(window, is_known, cache, position, np.int32(count))
             tokens[:, filled : filled + count] = np.asarray(window)[:, 1 : count + 1]
             filled += count
-            yield [tokens[row, : min(filled, total)] for row, total in enumerate(totals)]
+            rows = [tokens[row, : min(filled, total)] for row, total in enumerate(totals)]
+            rows, have_ended = self._up_to_the_end(rows, prompts)
+            yield rows
+            if have_ended:
+                break
 
-    def _begin(self, tokens: np.ndarray, filled: int) -> tuple[int, Cache]:
+    def _up_to_the_end(
+        self, rows: Sequence[np.ndarray], prompts: Sequence[np.ndarray]
+    ) -> tuple[list[np.ndarray], bool]:
+        """Cut rows after the first new token that ends one; say whether all have such a token."""
+        cut, have_ended = [], []
+        for row, prompt in zip(rows, prompts, strict=True):
+            ends = np.flatnonzero(row[len(prompt) :] == self.end_id)  # no token equals None
+            have_ended.append(len(ends) > 0)
+            cut.append(row[: len(prompt) + ends[0] + 1] if len(ends) else row)
+        return cut, all(have_ended)
+
+    def _begin(self, tokens: np.ndarray, filled: int, source: Source | None) -> tuple[int, Cache]:
         """Take in all but the last of the tokens so far; return where they start, and the cache.
 
         If a model with a limit cannot hold all, it takes in the last half of what it can, so that
@@ -148,7 +198,10 @@ class _Generator:
         """
         limit = self.model.max_length
         start = filled - max(1, limit // 2) if limit and filled > limit else 0
-        cache = self.model.initial_cache(len(tokens), limit or 0)
+        if source is None:
+            cache = self.model.initial_cache(len(tokens), limit or 0)
+        else:
+            cache = self._read(source)
         prefix = tokens[:, start : filled - 1]
         if limit:
             # Positions after the prefix are overwritten one by one, so it may be filled up to one
@@ -187,35 +240,43 @@ class _Generator:
 
     # === Searching for the best continuation ===
 
-    def search_all(self, prompts: Sequence[np.ndarray], new: int) -> list[np.ndarray]:
+    def search_all(
+        self, prompts: Sequence[np.ndarray], new: int, source: Source | None
+    ) -> list[np.ndarray]:
         """Return the rows with the best continuations."""
         # Scores of texts of different lengths do not compare, so each length goes by itself.
         rows = list(prompts)
         for length in sorted(set(map(len, prompts))):
             group = [n for n, prompt in enumerate(prompts) if len(prompt) == length]
             tokens = np.stack([prompts[n] for n in group])
-            while tokens.shape[1] < length + new:
-                tokens = self._search_further(tokens, length + new)
-            for n, row in zip(group, tokens, strict=True):
+            of_group = None if source is None else tuple(part[group] for part in source)
+            found, have_ended = tokens, False
+            while tokens.shape[1] < length + new and not have_ended:
+                tokens = self._search_further(tokens, length + new, of_group)
+                found, have_ended = self._up_to_the_end(tokens, [prompts[n] for n in group])
+            for n, row in zip(group, found, strict=True):
                 rows[n] = row
         return rows
 
-    def _search_further(self, tokens: np.ndarray, total: int) -> np.ndarray:
+    def _search_further(self, tokens: np.ndarray, total: int, source: Source | None) -> np.ndarray:
         """Continue (B, T) tokens to `total`, or as far as the model's limit allows at once."""
         limit, start = self.model.max_length, 0
         if limit and total > limit:
             start = max(0, tokens.shape[1] - max(1, limit // 2))
             total = min(total, start + limit)
         prompt = tokens[:, start:]
-        room = np.zeros((len(tokens), total - tokens.shape[1]), np.int32)
-        found = self._search(prompt, room)
+        room = np.full((len(tokens), total - tokens.shape[1]), -1, np.int32)  # -1 is no token
+        found = self._search(prompt, room, source)
         return np.concatenate([tokens[:, :start], np.asarray(found)], axis=1)
 
-    def _search_to_the_end(self, prompt: Tensor, room: Tensor) -> Tensor:
+    def _search_to_the_end(self, prompt: Tensor, room: Tensor, source: Source | None) -> Tensor:
         """Fill the room (B, R) after the prompt (B, T); return both, (B, T + R)."""
         length = prompt.shape[1]
         tokens = ops.concatenate([prompt, room], axis=1)
-        cache = self.model.initial_cache(prompt.shape[0], tokens.shape[1])
+        if source is None:
+            cache = self.model.initial_cache(*tokens.shape)
+        else:
+            cache = self.model.begin(*source, tokens.shape[1])
         hidden = []
         if length > 1:
             states, cache = self.model.hidden_states(prompt[:, :-1], cache, 0)
@@ -226,13 +287,22 @@ class _Generator:
         def step(tokens: Tensor, cache: Cache, index: Tensor) -> tuple[Tensor, Tensor, Cache]:
             token_ids = ops.take(tokens, index - 1, axis=1)[:, None]
             states, cache = self.model.hidden_states(token_ids, cache, index - 1)
-            return self.model.logits(states)[:, 0], states[:, 0], cache
+            logits = self.model.logits(states)[:, 0]  # (B, V)
+            if self.end_id is not None:
+                # After the end comes the end, for certain, so that a text's score stays what it is.
+                is_end = np.arange(logits.shape[-1]) == self.end_id
+                has_ended = ops.logical_and(token_ids == self.end_id, index > length)  # (B, 1)
+                certain = np.where(is_end, 0, np.finfo("float32").min).astype("float32")
+                logits = ops.where(has_ended, certain, logits)
+            return logits, states[:, 0], cache
 
         return self.sampler(
             step,
             tokens,
             cache=cache,
             index=length,
+            mask=ops.broadcast_to(ops.arange(tokens.shape[1]) < length, tokens.shape),
+            stop_token_ids=None if self.end_id is None else (self.end_id,),
             hidden_states=ops.concatenate(hidden, axis=1),
             model=self.keras_model,
         )

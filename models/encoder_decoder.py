@@ -70,6 +70,15 @@ class EncoderDecoder(LanguageModel):
         """Return the decoder's cache before the first token, with room for `length` tokens."""
         raise NotImplementedError
 
+    def cross_attention_weights(self, token_ids: Tensor, memory: Memory) -> Tensor:
+        """Return how much each position looks at each of the source: (N, B, H, T, S).
+
+        Args:
+            token_ids: (B, T) int32.
+            memory: what `encode` returned.
+        """
+        raise NotImplementedError
+
     # === What follows from it ===
 
     def build(self, input_shape: Any = None) -> None:

@@ -9,6 +9,8 @@ from .configs import (
     ModelConfig,
     NGramConfig,
     RNNConfig,
+    RNNSeq2SeqConfig,
+    TransformerConfig,
 )
 from .gpt import GPT
 from .hmm import HMM
@@ -16,6 +18,8 @@ from .language_model import LanguageModel
 from .llama import Llama
 from .ngram import NGram
 from .rnn import RNN
+from .rnn_seq2seq import RNNSeq2Seq
+from .transformer import Transformer
 
 Model = LanguageModel | NGram | BERT
 """Any model."""
@@ -27,6 +31,8 @@ FAMILIES: dict[type[ModelConfig], type[Model]] = {
     GPTConfig: GPT,
     LlamaConfig: Llama,
     BERTConfig: BERT,
+    TransformerConfig: Transformer,
+    RNNSeq2SeqConfig: RNNSeq2Seq,
 }
 
 

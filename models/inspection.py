@@ -3,7 +3,7 @@
     weights = attention_weights(run.model, token_ids)          # (N, B, H, T, T)
     pyplot.imshow(weights[0, 0, 0])                            # first block, first text, first head
 
-Shapes: B batch, T positions, D width, H heads, N layers.
+Shapes: B batch, T positions, S source positions, D width, H heads, N layers.
 """
 
 from typing import Protocol
@@ -14,8 +14,10 @@ from keras import ops
 from .attention import padding_mask as mask_of_padding
 from .bert import BERT
 from .blocks import Block
+from .encoder_decoder import EncoderDecoder
 from .language_model import Tensor
 from .rnn import CELLS, RNN
+from .transformer import Transformer
 
 
 class Decoder(Protocol):
@@ -75,6 +77,66 @@ def attention_weights(
             weights.append(block.attention_weights(x))
             x, _ = block(x)
     return np.stack([_as_array(layer) for layer in weights])
+
+
+def cross_attention_weights(model: EncoderDecoder, inputs: dict[str, Tensor]) -> np.ndarray:
+    """Return how much each position looks at each of the source: the alignment of the two texts.
+
+    Args:
+        model: an encoder-decoder.
+        inputs: as for its call: `source_ids` (B, S) int32, `token_ids` (B, T) int32, and, where
+            there is padding, `source_mask` (B, S) bool.
+
+    Returns:
+        (N, B, H, T, S) float32: in layer, text and head, the weight that the position at the fourth
+        index, when it predicts the token after it, gives to that of the source at the fifth. Rows
+        sum to one. A recurrent model has one layer and one head.
+
+    Raises:
+        InputError: if the model has no attention.
+
+    Example:
+        >>> from kerazoo.models.configs import RNNSeq2SeqConfig
+        >>> from kerazoo.models.rnn_seq2seq import RNNSeq2Seq
+        >>> model = RNNSeq2Seq(RNNSeq2SeqConfig(vocab_size=65, width=8))
+        >>> inputs = {"source_ids": np.array([[3, 1, 4, 1]]), "token_ids": np.array([[5, 9, 2]])}
+        >>> cross_attention_weights(model, inputs).shape
+        (1, 1, 1, 3, 4)
+    """
+    memory = model.encode(
+        ops.convert_to_tensor(inputs["source_ids"], "int32"), inputs.get("source_mask")
+    )
+    token_ids = ops.convert_to_tensor(inputs["token_ids"], "int32")
+    return _as_array(model.cross_attention_weights(token_ids, memory))
+
+
+def encoder_attention_weights(
+    model: Transformer, source_ids: Tensor, source_mask: Tensor | None = None
+) -> np.ndarray:
+    """Return how much each position of a source looks at each of the same source.
+
+    Args:
+        model: an encoder-decoder of Transformer blocks.
+        source_ids: (B, S) int32.
+        source_mask: (B, S) bool, False at padding; None: all are tokens.
+
+    Returns:
+        (N, B, H, S, S) float32: in layer, text and head, the weight that the query at the fourth
+        index gives to the key at the fifth. Rows sum to one.
+
+    Example:
+        >>> from kerazoo.models.configs import TransformerConfig
+        >>> model = Transformer(TransformerConfig(vocab_size=65))
+        >>> encoder_attention_weights(model, np.array([[3, 1, 4, 1]])).shape
+        (2, 1, 4, 4, 4)
+    """
+    x = model.embed(ops.convert_to_tensor(source_ids, "int32"))  # (B, S, D)
+    mask = None if source_mask is None else mask_of_padding(source_mask)
+    weights = []
+    for block in model.encoder_blocks:
+        weights.append(_as_array(block.attention_weights(x, mask)))  # (B, H, S, S)
+        x = block(x, attention_mask=mask)
+    return np.stack(weights)
 
 
 def gate_activations(model: RNN, token_ids: Tensor) -> dict[str, np.ndarray]:

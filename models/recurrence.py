@@ -31,6 +31,7 @@ class Cell:
     """A cell as a pair of functions.
 
     Args:
+        num_states: how many tensors a state has.
         num_kept: how much the way back needs of a step, in widths of the state.
         forward: takes x W + b and h U, both (B, G D), and the state; returns the new state and what
             the way back needs, (B, num_kept D).
@@ -39,6 +40,7 @@ class Cell:
             of the state before, without what comes through h U.
     """
 
+    num_states: int
     num_kept: int
     forward: Callable[[Tensor, Tensor, State], tuple[State, Tensor]]
     backward: Callable[[Tensor, State, State, State], tuple[Tensor, Tensor, State]]
@@ -108,10 +110,48 @@ def _gru_backward(kept: Tensor, before: State, after: State, d_after: State) -> 
 
 
 CELLS = {
-    "simple": Cell(1, _simple_forward, _simple_backward),
-    "lstm": Cell(4, _lstm_forward, _lstm_backward),
-    "gru": Cell(4, _gru_forward, _gru_backward),
+    "simple": Cell(1, 1, _simple_forward, _simple_backward),
+    "lstm": Cell(2, 4, _lstm_forward, _lstm_backward),
+    "gru": Cell(1, 4, _gru_forward, _gru_backward),
 }
+
+KERAS_LAYERS = {
+    "simple": keras.layers.SimpleRNN,
+    "lstm": keras.layers.LSTM,
+    "gru": keras.layers.GRU,
+}
+
+# === A layer ===
+
+
+def run_layer(
+    name: str,
+    layer: keras.layers.RNN,
+    x: Tensor,
+    state: State,
+    mask: Tensor | None = None,
+    by_keras: bool = False,
+) -> tuple[Tensor, State]:
+    """Run a recurrent layer of Keras, by itself or by `recur`, in the direction that it has.
+
+    Args:
+        name: its cell, one of `CELLS`.
+        layer: one that returns sequences and states.
+        x: (B, T, D_in).
+        state: the state before the first position that it reads.
+        mask: as for `recur`; what stands at padding in the output is for nobody to look at.
+        by_keras: whether Keras runs it, as it should where there is cuDNN.
+
+    Returns:
+        h at every position, (B, T, D), and the state after the last that it reads.
+    """
+    if by_keras:
+        x, *state = layer(x, initial_state=list(state), mask=mask)
+        return ops.flip(x, axis=1) if layer.go_backwards else x, tuple(state)
+    weights = (layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias)
+    weights = (ops.cast(weight, layer.compute_dtype) for weight in weights)
+    return recur(CELLS[name], x, state, *weights, mask=mask, reverse=layer.go_backwards)
+
 
 # === The loop ===
 
@@ -123,6 +163,8 @@ def recur(
     kernel: Tensor,
     recurrent_kernel: Tensor,
     bias: Tensor,
+    mask: Tensor | None = None,
+    reverse: bool = False,
 ) -> tuple[Tensor, State]:
     """Run a cell over a sequence.
 
@@ -133,6 +175,8 @@ def recur(
         kernel: W, (D_in, G D).
         recurrent_kernel: U, (D, G D).
         bias: b, (G D,), or for the GRU (2, G D), one added to x W and one to h U.
+        mask: (B, T) bool, False where the state is to stay as it is; None: nowhere.
+        reverse: whether to run from the last position to the first.
 
     Returns:
         h at every position, (B, T, D), and the state after the last.
@@ -140,44 +184,56 @@ def recur(
 
     @ops.custom_gradient
     def run(
-        x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor, *state: Tensor
+        x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor, *rest: Tensor
     ) -> tuple:
+        state, moves = rest[: cell.num_states], rest[cell.num_states :]  # moves: (T, B, 1), if any
         input_bias, state_bias = (bias[0], bias[1]) if len(bias.shape) == 2 else (bias, 0.0)
         xs = ops.transpose(x, (1, 0, 2))  # (T, B, D_in), time first for the loop
 
         batch_size, width = ops.shape(state[0])
 
         # What is stacked over time must also be carried, for TensorFlow's sake; nothing reads it.
-        def step(carried: tuple, xw: Tensor) -> tuple[tuple, tuple]:
-            state, _ = carried
-            carried = cell.forward(xw, state[0] @ recurrent_kernel + state_bias, state)
-            return carried, carried
+        def step(carried: tuple, inputs: tuple) -> tuple[tuple, tuple]:
+            before, _ = carried
+            xw, *moves = inputs
+            after, kept = cell.forward(xw, before[0] @ recurrent_kernel + state_bias, before)
+            for m in moves:
+                after = tuple(m * a + (1 - m) * b for a, b in zip(after, before, strict=True))
+            return (after, kept), (after, kept)
 
         nothing = ops.zeros((batch_size, cell.num_kept * width), x.dtype)
-        (last, _), (states, kept) = ops.scan(step, (state, nothing), xs @ kernel + input_bias)
+        inputs = (xs @ kernel + input_bias, *moves)
+        (last, _), (states, kept) = ops.scan(step, (state, nothing), inputs, reverse=reverse)
 
         def gradient(*args: Tensor, upstream: tuple | None = None) -> tuple:
             d_hs, *d_last = upstream if upstream is not None else args
             # The state before each position.
             before = tuple(
-                ops.concatenate([first[None], after[:-1]], axis=0)
+                ops.concatenate(
+                    [after[1:], first[None]] if reverse else [first[None], after[:-1]], axis=0
+                )
                 for first, after in zip(state, states, strict=True)
             )
 
             def step_back(carried: tuple, inputs: tuple) -> tuple[tuple, tuple]:
                 (d_h, *d_others), _, _ = carried
-                kept, before, after, d_output = inputs
-                d_xw, d_hu, (d_h, *d_others) = cell.backward(
-                    kept, before, after, (d_h + d_output, *d_others)
-                )
-                d_h = d_h + d_hu @ ops.transpose(recurrent_kernel)
-                carried = ((d_h, *d_others), d_xw, d_hu)
-                return carried, carried
+                kept, before, after, d_output, *moves = inputs
+                d_after = d_moved = (d_h + d_output, *d_others)
+                for m in moves:
+                    d_moved = tuple(m * d for d in d_after)
+                d_xw, d_hu, (d_h, *d_others) = cell.backward(kept, before, after, d_moved)
+                d_before = (d_h + d_hu @ ops.transpose(recurrent_kernel), *d_others)
+                for m in moves:
+                    d_before = tuple(
+                        d + (1 - m) * d_stayed
+                        for d, d_stayed in zip(d_before, d_after, strict=True)
+                    )
+                return (d_before, d_xw, d_hu), (d_before, d_xw, d_hu)
 
-            inputs = (kept, before, states, ops.transpose(d_hs, (1, 0, 2)))
+            inputs = (kept, before, states, ops.transpose(d_hs, (1, 0, 2)), *moves)
             nothing = ops.zeros((batch_size, kernel.shape[-1]), x.dtype)
             (d_first, _, _), (_, d_xws, d_hus) = ops.scan(
-                step_back, (tuple(d_last), nothing, nothing), inputs, reverse=True
+                step_back, (tuple(d_last), nothing, nothing), inputs, reverse=not reverse
             )
 
             def over_time(a: Tensor, b: Tensor) -> Tensor:  # sum over t of a_t^T b_t
@@ -193,9 +249,11 @@ def recur(
                 over_time(before[0], d_hus),
                 d_bias,
                 *d_first,
+                *(ops.zeros_like(m) for m in moves),
             )
 
         return (ops.transpose(states[0], (1, 0, 2)), *last), gradient
 
-    outputs, *last = run(x, kernel, recurrent_kernel, bias, *state)
+    moves = () if mask is None else (ops.cast(ops.transpose(mask)[..., None], x.dtype),)
+    outputs, *last = run(x, kernel, recurrent_kernel, bias, *state, *moves)
     return outputs, tuple(last)

@@ -23,8 +23,7 @@ from keras import ops
 
 from .configs import RNNConfig
 from .language_model import Cache, LanguageModel, Tensor
-from .recurrence import CELLS as FAST_CELLS
-from .recurrence import State, recur
+from .recurrence import KERAS_LAYERS, run_layer
 
 
 def _uniform(scale: float) -> keras.Initializer | None:
@@ -151,11 +150,6 @@ class GRUCell(_Cell):
 
 
 CELLS = {"lstm": LSTMCell, "gru": GRUCell, "simple": SimpleCell}
-KERAS_LAYERS = {
-    "lstm": keras.layers.LSTM,
-    "gru": keras.layers.GRU,
-    "simple": keras.layers.SimpleRNN,
-}
 
 # === The model ===
 
@@ -235,20 +229,10 @@ class RNN(LanguageModel):
         states = []
         begin = self.initial_cache(ops.shape(token_ids)[0], 0) if cache is None else cache
         for layer, state in zip(self.recurrent_layers, begin, strict=True):
-            x, state = self._run(layer, x, state)
+            x, state = run_layer(self.config.cell, layer, x, state, by_keras=self.by_keras)
             x = self.dropout(x, training=training)
             states.append(state)
         return x, None if cache is None else tuple(states)
-
-    def _run(self, layer: keras.layers.RNN, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Run a layer over (B, T, D); return its states at all positions, and after the last."""
-        if self.by_keras:
-            x, *state = layer(x, initial_state=list(state))
-            return x, tuple(state)
-        cell = layer.cell
-        weights = (cell.kernel, cell.recurrent_kernel, cell.bias)
-        weights = (ops.cast(weight, self.compute_dtype) for weight in weights)
-        return recur(FAST_CELLS[self.config.cell], x, state, *weights)
 
     @property
     def prefers_xla(self) -> bool:

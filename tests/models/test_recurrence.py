@@ -1,25 +1,30 @@
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerazoo.models.recurrence import CELLS, recur
-from kerazoo.models.rnn import KERAS_LAYERS
+from kerazoo.models.recurrence import CELLS, KERAS_LAYERS, run_layer
 
 
 def normal(*shape, seed):
     return tf.constant(np.random.default_rng(seed).normal(size=shape).astype("float32"))
 
 
+MASK = np.arange(6) < np.array([[6], [4], [0]])  # (B, T): a whole text, a padded one, padding
+
+
 @pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize("xla", [False, True])
-def test_outputs_and_all_gradients_equal_those_of_keras(name, xla):
+@pytest.mark.parametrize("mask", [None, MASK], ids=["all tokens", "padded"])
+@pytest.mark.parametrize("go_backwards", [False, True], ids=["forwards", "backwards"])
+def test_outputs_and_all_gradients_equal_those_of_keras(name, xla, mask, go_backwards):
     batch_size, length, width_in, width = 3, 6, 5, 4
-    layer = KERAS_LAYERS[name](width, return_sequences=True, return_state=True)
+    layer = KERAS_LAYERS[name](
+        width, return_sequences=True, return_state=True, go_backwards=go_backwards
+    )
     layer.build((None, None, width_in))
     layer.set_weights([normal(*w.shape, seed=n) for n, w in enumerate(layer.weights)])
     x = normal(batch_size, length, width_in, seed=10)
-    states = 2 if name == "lstm" else 1
+    states = CELLS[name].num_states
     state = tuple(normal(batch_size, width, seed=20 + n) for n in range(states))
     # A loss in which every output has a part of its own.
     factors = [normal(batch_size, length, width, seed=30)]
@@ -33,12 +38,16 @@ def test_outputs_and_all_gradients_equal_those_of_keras(name, xla):
             loss = sum(tf.reduce_sum(f * y) for f, y in zip(factors, outputs, strict=True))
         return [*outputs, *tape.gradient(loss, watched)]
 
-    def ours():
-        outputs, last = recur(CELLS[name], x, state, *(w.value for w in layer.weights))
+    def outputs(by_keras):
+        outputs, last = run_layer(name, layer, x, state, mask, by_keras)
+        if mask is not None:  # nobody looks at what stands elsewhere
+            outputs = outputs * mask[..., None].astype("float32")
         return outputs, *last
 
-    expected = run(lambda: layer(x, initial_state=list(state)))
-    found = tf.function(lambda: run(ours), jit_compile=xla, autograph=False)()
+    expected = run(lambda: outputs(by_keras=True))
+    found = tf.function(
+        lambda: run(lambda: outputs(by_keras=False)), jit_compile=xla, autograph=False
+    )()
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
@@ -47,12 +56,11 @@ def test_outputs_and_all_gradients_equal_those_of_keras(name, xla):
 def test_any_number_of_texts_at_once(name):
     layer = KERAS_LAYERS[name](4)
     layer.build((None, None, 5))
-    weights = [keras.ops.convert_to_tensor(weight) for weight in layer.weights]
-    states = 2 if name == "lstm" else 1
+    states = CELLS[name].num_states
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, 5))], autograph=False)
     def outputs(x):
-        return recur(CELLS[name], x, (tf.zeros((tf.shape(x)[0], 4)),) * states, *weights)[0]
+        return run_layer(name, layer, x, (tf.zeros((tf.shape(x)[0], 4)),) * states)[0]
 
     for batch_size, length in ((1, 1), (3, 2)):
         x = normal(batch_size, length, 5, seed=0)
