@@ -68,11 +68,17 @@ COLUMNS = {
     "loss": "{:.3f}",
     "perplexity": "{:.2f}",
     "accuracy": "{:.1%}",
+    "masked loss": "{:.3f}",
+    "masked accuracy": "{:.1%}",
+    "sentence accuracy": "{:.1%}",
+    "pseudo-perplexity": "{:.2f}",
+    "target loss": "{:.3f}",
+    "exact match": "{:.1%}",
     "seconds": "{:.0f}",
     "tokens/s": "{:,}",
     "scored on": "{}",
 }
-"""The columns of the table and how their values are shown."""
+"""The columns of the table, of which it has those that a run fills, and how they are shown."""
 
 
 def evaluate(
@@ -96,25 +102,18 @@ def evaluate(
     Raises:
         InputError: if the data have no such split.
     """
-    from kerazoo.data.batches import tokenize
-    from kerazoo.tasks.language_modeling import score
-
-    corpus = datasets.load(data or run.recipe.data)
+    corpus = datasets.load(data or run.recipe.data, run.recipe.task.one_a_line)
     splits = corpus.splits
     if split is None:
         split = "test" if "test" in splits else "validation"
     if split not in splits:
         raise InputError(f"{corpus.name} has no {split} split; it has {', '.join(splits)}.")
-    result = score(run.model, tokenize(splits[split], run.tokenizer), stride=stride)
+    score = run.task.score(run.model, run.task.encode(splits[split]), stride=stride)
     return {
         "run": run.folder.name,
         "model": type(run.model).__name__,
         "parameters": run.report["parameters"],
-        "bits/byte": result.bits_per_byte,
-        "95 %": result.interval(),
-        "loss": result.loss,
-        "perplexity": result.perplexity,
-        "accuracy": result.accuracy,
+        **score.columns(),
         "seconds": run.report["seconds"],
         "tokens/s": run.report["tokens_per_second"],
         "scored on": f"{corpus.name} {split}",
@@ -138,19 +137,20 @@ def main(arguments: Sequence[str]) -> None:
 
     loaded = [runs.load(folder) for folder in folders]
     rows = [evaluate(run, data, options.split, options.stride) for run in loaded]
-    rows.sort(key=lambda row: row["bits/byte"] or math.inf)
+    rows.sort(key=lambda row: row.get("bits/byte") or math.inf)
 
     console = Console()
     if not console.is_terminal:
         console.width = 140
-    console.print(table(rows))
+    for group in comparable(rows):
+        console.print(table(group))
     if len({row["scored on"] for row in rows}) > 1:
         print("The texts differ; --text FILE or --name DATASET scores all runs on one.")
     if options.json:
         write_text(options.json, json.dumps(rows, indent=2) + "\n")
     if options.csv:
         with whole_file(options.csv) as scratch, open(scratch, "w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0].keys())
+            writer = csv.DictWriter(file, _columns(rows))
             writer.writeheader()
             writer.writerows(rows)
     path = options.chart or loaded[0].folder.parent / "quality.png"
@@ -159,22 +159,38 @@ def main(arguments: Sequence[str]) -> None:
     print(f"Chart of quality against training time: {path}")
 
 
+def comparable(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Return the rows in groups that have the same scores, each for a table of its own."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(_columns([row])), []).append(row)
+    return list(groups.values())
+
+
 def table(rows: Sequence[dict[str, Any]]) -> Table:
     """Return what `evaluate` returned for each run as a table, which rich and notebooks show."""
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in COLUMNS:
-        is_text = isinstance(rows[0][name], str)
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption_justify="left")
+    if any("pseudo-perplexity" in row for row in rows):
+        shown.caption = (
+            "A hidden token is predicted from both sides: masked loss and pseudo-perplexity do not "
+            "compare with the loss and perplexity of a language model."
+        )
+    columns = _columns(rows)
+    for name in columns:
+        is_text = isinstance(rows[0].get(name), str)
         shown.add_column(
             name, justify="left" if is_text else "right", no_wrap=not is_text or name == "run"
         )
     for row in rows:
         shown.add_row(
-            *(
-                "-" if row[name] is None else form.format(row[name])
-                for name, form in COLUMNS.items()
-            )
+            *("-" if row.get(name) is None else COLUMNS[name].format(row[name]) for name in columns)
         )
     return shown
+
+
+def _columns(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the columns that a row fills, in their order."""
+    return [name for name in COLUMNS if any(name in row for row in rows)]
 
 
 def chart(loaded: Sequence[runs.Run]) -> "Figure":  # noqa: F821

@@ -3,6 +3,7 @@
 python generate.py runs/gpt-shakespeare
 python generate.py runs/gpt-shakespeare "ROMEO:" --sampler top-p --p 0.9 --samples 3 --seed 1
 python generate.py runs/gpt-shakespeare "ROMEO:" "JULIET:" --max-tokens 100
+python generate.py runs/bert-shakespeare "To be or not to [MASK]"
 echo "To be" | python generate.py runs/gpt-shakespeare -
 """
 
@@ -18,21 +19,25 @@ from kerazoo.cli import parse
 from kerazoo.data import datasets
 from kerazoo.errors import InputError
 from kerazoo.metrics.novelty import by_novelty
-from kerazoo.models.configs import Sampling
+from kerazoo.models.configs import SamplerKind, Sampling
 
 
 @dataclass(frozen=True)
 class Options(Sampling):
     """What `python generate.py` takes."""
 
+    sampler: SamplerKind | None = None
+    """How the next token is chosen, see the options below; without it, at random, or the likeliest
+    where there is a right answer."""
     run: tyro.conf.Positional[Path] = tyro.MISSING
     """The run folder, such as runs/gpt-shakespeare."""
     prompts: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Texts to continue; `-` reads one from standard input; none begins with a new line."""
+    """Texts to continue, to fill in or to turn into others, as the run has learnt; `-` reads one
+    from standard input; without any, a language model begins with a new line."""
     max_tokens: int = 300
     """Tokens to add to each prompt."""
     samples: int = 1
-    """Continuations of each prompt."""
+    """How often to write from each prompt."""
     stop: str | None = None
     """Text that ends a continuation, such as "\\n\\n"."""
 
@@ -45,18 +50,19 @@ def main(arguments: Sequence[str]) -> None:
             raise InputError(
                 f"--{name.replace('_', '-')} is {getattr(options, name)}; it must be at least 1."
             )
-    sampling = Sampling(**{field.name: getattr(options, field.name) for field in fields(Sampling)})
     run = runs.load(options.run)
+    settings = {field.name: getattr(options, field.name) for field in fields(Sampling)}
+    settings["sampler"] = options.sampler or run.task.default_sampler
+    sampling = Sampling(**settings)
     prompts = [sys.stdin.read() if prompt == "-" else prompt for prompt in options.prompts]
-    rows = [prompt for prompt in prompts or [run.start] for _ in range(options.samples)]
+    rows = [prompt for prompt in prompts or [None] for _ in range(options.samples)]
     stop = options.stop and options.stop.encode().decode("unicode_escape")
 
     screen = _Screen() if len(rows) == 1 else None
-    texts = run.generate_all(
-        rows, options.max_tokens, sampling, stop, **({"watch": screen.show} if screen else {})
-    )
+    watch = {"watch": screen.show} if screen else {}
+    texts = run.generate_all(rows, options.max_tokens, sampling=sampling, stop=stop, **watch)
     if screen:
-        screen.end()
+        screen.end(texts)
     else:
         print("\n\n---\n\n".join(text.strip("\n") for text in texts))
 
@@ -76,8 +82,8 @@ class _Screen:
         print(text[self._shown :], end="", flush=True)
         self._shown = max(self._shown, len(text))
 
-    def end(self) -> None:
-        print()
+    def end(self, texts: list[str]) -> None:
+        print(texts[0][self._shown :])
 
 
 def _print_novelty(texts: list[str], corpus: datasets.Corpus) -> None:

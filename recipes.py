@@ -5,14 +5,57 @@ that overrides it, `--model.num-layers 8`.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .data.datasets import DataConfig
 from .errors import InputError, did_you_mean
-from .models.configs import GPTConfig, HMMConfig, LlamaConfig, ModelConfig, NGramConfig, RNNConfig
+from .models.configs import (
+    BERTConfig,
+    GPTConfig,
+    HMMConfig,
+    LlamaConfig,
+    ModelConfig,
+    NGramConfig,
+    RNNConfig,
+    RNNSeq2SeqConfig,
+    TransformerConfig,
+)
+from .tasks.configs import (
+    ContinuationConfig,
+    LanguageModelingConfig,
+    MaskedLanguageModelingConfig,
+    SequenceToSequenceConfig,
+    TaskConfig,
+)
 from .training.config import TrainConfig
+
+_MODEL_CONFIGS = {
+    "ngram": NGramConfig,
+    "hmm": HMMConfig,
+    "rnn": RNNConfig,
+    "gpt": GPTConfig,
+    "llama": LlamaConfig,
+    "bert": BERTConfig,
+    "transformer": TransformerConfig,
+    "rnn-seq2seq": RNNSeq2SeqConfig,
+}
+_TASK_CONFIGS = {
+    "language-modeling": LanguageModelingConfig,
+    "continuation": ContinuationConfig,
+    "masked-language-modeling": MaskedLanguageModelingConfig,
+    "sequence-to-sequence": SequenceToSequenceConfig,
+}
+_LANGUAGE_MODELS = (NGramConfig, HMMConfig, RNNConfig, GPTConfig, LlamaConfig)
+_ENCODER_DECODERS = (TransformerConfig, RNNSeq2SeqConfig)
+_ABLE: dict[type[TaskConfig], tuple[type[ModelConfig], ...]] = {
+    LanguageModelingConfig: _LANGUAGE_MODELS,
+    ContinuationConfig: _ENCODER_DECODERS,
+    MaskedLanguageModelingConfig: (BERTConfig,),
+    SequenceToSequenceConfig: _ENCODER_DECODERS,
+}
+"""Which models can do which task."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +70,17 @@ class Recipe:
     """What it is trained on."""
     train: TrainConfig
     """How it is trained."""
+    task: TaskConfig = field(default_factory=LanguageModelingConfig)
+    """What it learns to do."""
 
     def __post_init__(self):
+        able = _ABLE[type(self.task)]
+        if not isinstance(self.model, able):
+            names = [name for name, kind in _MODEL_CONFIGS.items() if kind in able]
+            raise InputError(
+                f"the task {_name(self.task, _TASK_CONFIGS)} is given the model "
+                f"{_name(self.model, _MODEL_CONFIGS)}; it needs one of {', '.join(names)}."
+            )
         if self.train.carry_state and not isinstance(self.model, RNNConfig):
             raise InputError(
                 "--train.carry-state needs a recurrent model; this one remembers nothing from one "
@@ -76,6 +128,19 @@ def _zaremba(
         ),
     )
 
+
+_MUON_ON_SHAKESPEARE = TrainConfig(
+    minutes=2,
+    batch_size=24,
+    optimizer="muon",
+    learning_rate=0.01,
+    final_learning_rate=0.0,
+    warmup=0.02,
+    weight_decay=0.01,
+    beta_2=0.95,
+    clip_norm=0.0,
+    validate_every=200,
+)
 
 DEFAULT = "gpt-shakespeare"
 
@@ -219,6 +284,67 @@ RECIPES: dict[str, Recipe] = {
             final_learning_rate=0.0,
         ),
     ),
+    "transformer-shakespeare": Recipe(
+        description="An encoder-decoder that writes on: Shakespeare in two CPU minutes.",
+        model=TransformerConfig(
+            context_length=64, num_layers=2, num_heads=4, width=96, dropout=0.0, norm_first=True
+        ),
+        data=DataConfig(),
+        train=_MUON_ON_SHAKESPEARE,
+        task=ContinuationConfig(),
+    ),
+    "seq2seq-shakespeare": Recipe(
+        description="A recurrent encoder-decoder with attention: Shakespeare in two CPU minutes.",
+        model=RNNSeq2SeqConfig(context_length=64, width=256),
+        data=DataConfig(),
+        train=TrainConfig(
+            minutes=2,
+            batch_size=32,
+            optimizer="adam",
+            learning_rate=4e-3,
+            final_learning_rate=0.0,
+        ),
+        task=ContinuationConfig(),
+    ),
+    "bert-shakespeare": Recipe(
+        description="A BERT that fills in hidden words of Shakespeare, in five CPU minutes.",
+        model=BERTConfig(context_length=64, num_layers=4, num_heads=4, width=128, dropout=0.0),
+        data=DataConfig(tokenizer="wordpiece", vocab_size=4096),
+        train=TrainConfig(
+            minutes=5,
+            batch_size=32,
+            optimizer="adamw",
+            learning_rate=2e-3,
+            final_learning_rate=0.0,
+            warmup=0.1,
+            weight_decay=0.01,
+        ),
+        task=MaskedLanguageModelingConfig(),
+    ),
+    "transformer-reverse": Recipe(
+        description="The Transformer of Vaswani et al. (2017), small, turns strings round.",
+        model=TransformerConfig(context_length=16, num_layers=2, num_heads=4, width=64),
+        data=DataConfig(name="reverse"),
+        train=TrainConfig(
+            minutes=1,
+            batch_size=64,
+            optimizer="adam",
+            learning_rate=2e-3,
+            schedule="inverse-root",
+            beta_2=0.98,
+            label_smoothing=0.1,
+        ),
+        task=SequenceToSequenceConfig(),
+    ),
+    "seq2seq-reverse": Recipe(
+        description="An LSTM with the attention of Luong et al. (2015) turns strings round.",
+        model=RNNSeq2SeqConfig(context_length=16, width=128),
+        data=DataConfig(name="reverse"),
+        train=TrainConfig(
+            minutes=1, batch_size=64, optimizer="adam", learning_rate=4e-3, final_learning_rate=0.0
+        ),
+        task=SequenceToSequenceConfig(),
+    ),
     "lstm-ptb-small": _zaremba(
         "small", 200, 20, 0.0, 0.1, 5, decay=0.5, constant_epochs=4, epochs=13
     ),
@@ -281,20 +407,12 @@ def find(name: str) -> Recipe:
 
 # === Recipes as JSON ===
 
-_MODEL_CONFIGS = {
-    "ngram": NGramConfig,
-    "hmm": HMMConfig,
-    "rnn": RNNConfig,
-    "gpt": GPTConfig,
-    "llama": LlamaConfig,
-}
-
 
 def to_json(recipe: Recipe) -> dict[str, Any]:
     """Return the recipe as what `json.dumps` accepts."""
     content = asdict(recipe)
-    family = next(name for name, kind in _MODEL_CONFIGS.items() if kind is type(recipe.model))
-    content["model"] = {"family": family, **content["model"]}
+    content["model"] = {"family": _name(recipe.model, _MODEL_CONFIGS), **content["model"]}
+    content["task"] = {"name": _name(recipe.task, _TASK_CONFIGS), **content["task"]}
     for name in ("text", "validation"):
         if content["data"][name] is not None:
             content["data"][name] = str(Path(content["data"][name]).resolve())
@@ -307,8 +425,7 @@ def from_json(content: Mapping[str, Any]) -> Recipe:
     Raises:
         KeyError, TypeError: if a field is missing or unknown.
     """
-    model = dict(content["model"])
-    data = dict(content["data"])
+    model, data, task = (dict(content[part]) for part in ("model", "data", "task"))
     for name in ("text", "validation"):
         if data[name] is not None:
             data[name] = Path(data[name])
@@ -318,4 +435,9 @@ def from_json(content: Mapping[str, Any]) -> Recipe:
         model=_MODEL_CONFIGS[model.pop("family")](**model),
         data=DataConfig(**data),
         train=TrainConfig(**content["train"]),
+        task=_TASK_CONFIGS[task.pop("name")](**task),
     )
+
+
+def _name(config: ModelConfig | TaskConfig, names: Mapping[str, type]) -> str:
+    return next(name for name, kind in names.items() if kind is type(config))

@@ -15,7 +15,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -27,17 +27,14 @@ from .data.datasets import Corpus
 from .data.tokenizers import Tokenizer
 from .errors import InputError, did_you_mean
 from .files import whole_file, write_text
-from .metrics.language import LanguageScore
-from .models.configs import Sampling
 
 if TYPE_CHECKING:
-    from .data.batches import TokenFile
     from .models.families import Model
+    from .tasks.task import Examples, Score, Task
 
 _MODELS = ("model.keras", "model.npz")
-FORMAT = 1
+FORMAT = 2
 """Counts changes to the folder that an older kerazoo could not read."""
-SAMPLE_TOKENS = 500
 
 
 @dataclass
@@ -61,30 +58,62 @@ class Run:
         """What `report.json` says: parameters, steps, seconds, scores."""
         return read_json(self.folder / "report.json")
 
-    @property
-    def start(self) -> str:
-        """What to begin with when there is no prompt: a line end, if the tokenizer knows it."""
-        ids = self.tokenizer.encode("\n")
-        known = len(ids) > 0 and self.tokenizer.unknown_id not in ids
-        return "\n" if known else self.tokenizer.token(self.tokenizer.vocab_size - 1)
+    @cached_property
+    def task(self) -> "Task":
+        """What the model has learnt to do: how it is scored and what can be asked of it."""
+        from .tasks import registry
+
+        recipe = self.recipe
+        return registry.make(recipe.task, self.model.config, recipe.train, self.tokenizer)
 
     def generate(self, prompt: str | None = None, max_new_tokens: int = 300, **options: Any) -> str:
-        r"""Continue a text.
+        r"""Return what the model makes of a text.
+
+        A language model continues it, BERT fills in its [MASK]s, an encoder-decoder that has learnt
+        pairs turns it into what it stands for.
 
         Args:
-            prompt: what to continue; without one, a line end, which is as near to nothing as most
-                texts have.
-            max_new_tokens: how many tokens to add.
-            options: as for `generate_all`.
+            prompt: the text; a language model can do without, and begins with a line end.
+            max_new_tokens: how many tokens to write.
+            options: as for `Task.write`: `sampling`, `stop`, `watch`.
 
-        Returns:
-            The prompt and its continuation.
+        Raises:
+            InputError: if the text is needed and not given, or has parts that the tokenizer does
+                not know.
 
         Example:
             >>> run = kerazoo.load("runs/gpt-shakespeare")  # doctest: +SKIP
             >>> print(run.generate("ROMEO:\n", 200, sampling=Sampling(seed=1)))  # doctest: +SKIP
         """
-        return self.generate_all([prompt or self.start], max_new_tokens, **options)[0]
+        return self.generate_all([prompt], max_new_tokens, **options)[0]
+
+    def generate_all(
+        self, prompts: Sequence[str | None], max_new_tokens: int = 300, **options: Any
+    ) -> list[str]:
+        """Return what the model makes of several texts at once, of any lengths; see `generate`."""
+        texts = [self.task.start if prompt is None else prompt for prompt in prompts]
+        if None in texts:
+            raise InputError(f"{self.folder} needs a text to work on; {self.task.needs}.")
+        return self.task.write(self.model, texts, max_new_tokens, **options)
+
+    def fill_mask(self, text: str, k: int = 5) -> list["Filling"]:  # noqa: F821
+        """Return what BERT would put in the place of each [MASK], likeliest first.
+
+        Args:
+            text: such as "To be or not to [MASK]".
+            k: how many tokens for each.
+
+        Raises:
+            InputError: if the model is none that fills masks, or the text has none.
+
+        Example:
+            >>> run = kerazoo.load("runs/bert-shakespeare")  # doctest: +SKIP
+            >>> run.fill_mask("To be or not to [MASK]")[0].tokens  # doctest: +SKIP
+            ('be', 'see', 'do', 'speak', 'have')
+        """
+        if not hasattr(self.task, "fill"):
+            raise InputError(f"{self.folder} fills no masks; a run of bert-shakespeare does.")
+        return self.task.fill(self.model, text, k)
 
     def summary(self) -> str:
         """Return the result in two lines."""
@@ -92,54 +121,12 @@ class Run:
         return (
             f"{report['steps']:,} steps in {report['seconds']:.0f} s, "
             f"{report['tokens_per_second']:,} tokens/s; best at step {report['best_step']:,}.\n"
-            f"Validation: {_shown(report['validation'])}."
+            f"Validation: {report['in_words']}."
         )
 
     def sample(self) -> str:
         """Return what is in `samples.txt`."""
         return (self.folder / "samples.txt").read_text(encoding="utf-8")
-
-    def generate_all(
-        self,
-        prompts: Sequence[str],
-        max_new_tokens: int = 300,
-        sampling: Sampling = Sampling(),  # noqa: B008, a frozen dataclass
-        stop: str | None = None,
-        watch: Callable[[list[str]], None] = lambda texts: None,
-    ) -> list[str]:
-        """Continue several texts at once, of any lengths.
-
-        Args:
-            prompts: what to continue.
-            max_new_tokens: how many tokens to add to each.
-            sampling: how tokens are chosen.
-            stop: a text that ends a continuation; it is not part of the result.
-            watch: called with the texts so far, whenever they have grown.
-
-        Returns:
-            Each prompt with its continuation.
-
-        Raises:
-            InputError: if a prompt is empty or has parts that the tokenizer does not know.
-        """
-        from .models.decoding import generate
-
-        token_ids = [self.tokenizer.encode_known(prompt) for prompt in prompts]
-        texts: list[str] = list(prompts)
-
-        def look(rows: list) -> bool:
-            done = []
-            for n, (row, ids) in enumerate(zip(rows, token_ids, strict=True)):
-                # Some kinds put spaces between tokens, so the prompt is decoded along.
-                text = self.tokenizer.decode(row)[len(self.tokenizer.decode(ids)) :]
-                new, found, _ = text.partition(stop) if stop else (text, "", "")
-                texts[n] = prompts[n] + new
-                done.append(bool(found))
-            watch(texts)
-            return all(done)
-
-        generate(self.model, token_ids, max_new_tokens, sampling, look)
-        return texts
 
 
 def load(folder: str | os.PathLike) -> Run:
@@ -167,11 +154,8 @@ def load_model(path: Path) -> "Model":
     """Load a model of kerazoo's, in Keras's safe mode: no code from the file is run."""
     import keras
 
-    from .models import (
-        families,  # noqa: F401, registers the models
-        ngram,
-    )
-    from .tasks import language_modeling  # noqa: F401, registers loss and metric
+    from .models import ngram
+    from .tasks import registry  # noqa: F401, registers models, losses and metrics
 
     if path.suffix == ".npz":
         return ngram.NGram.load(path)
@@ -257,7 +241,7 @@ def begin(
     name: str,
     recipe: recipes.Recipe,
     tokenizer: Tokenizer,
-    tokens: Mapping[str, "TokenFile"],
+    examples: Mapping[str, "Examples"],
 ) -> None:
     """Make the run folder with `config.json` and `tokenizer.json`, or check that it fits.
 
@@ -266,12 +250,12 @@ def begin(
         name: the recipe's name.
         recipe: the recipe.
         tokenizer: the tokenizer.
-        tokens: the splits.
+        examples: the splits.
 
     Raises:
         InputError: if the run there was begun with other data.
     """
-    data = {split: content.text_sha256 for split, content in tokens.items()}
+    data = {split: content.text_sha256 for split, content in examples.items()}
     path = folder / "config.json"
     if path.is_file():
         if read_json(path)["data"] != data:
@@ -297,7 +281,7 @@ def finish(
     run: Run,
     name: str,
     corpus: Corpus,
-    score: LanguageScore,
+    score: "Score",
     steps: int,
     best_step: int,
     seconds: float,
@@ -323,8 +307,9 @@ def finish(
         "seconds": round(seconds, 1),
         "tokens_per_second": round(tokens / seconds),
         "validation": score.to_json(),
+        "in_words": score.in_words(),
     }
-    samples = run.generate(run.start, SAMPLE_TOKENS, sampling=Sampling(seed=0))
+    samples = run.task.sample(run.model, corpus.validation)
     save_model(run.model, run.folder)
     write_text(run.folder / "samples.txt", samples + "\n")
     write_text(run.folder / "README.md", _card(run, name, corpus, report, samples))
@@ -404,9 +389,8 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _card(run: Run, name: str, corpus: Corpus, report: dict[str, Any], samples: str) -> str:
-    score = report["validation"]
     shown = "\n".join(f"    {line}" for line in samples.strip("\n").splitlines())
-    command = f"python generate.py {run.folder}"
+    command = f'python generate.py {run.folder} "{run.task.example}"'
     return f"""# {run.folder.name}
 
 {run.recipe.description}
@@ -418,13 +402,13 @@ def _card(run: Run, name: str, corpus: Corpus, report: dict[str, Any], samples: 
 | data | {corpus.name}; licence: {corpus.licence} |
 | tokenizer | {run.tokenizer.kind}, {run.tokenizer.vocab_size:,} tokens |
 | training | {report["steps"]:,} steps in {report["seconds"]:.0f} s |
-| validation | {_shown(score)} |
+| validation | {report["in_words"]} |
 
 `config.json` has every setting and the versions; `history.csv` the course of the training.
 
 ## Use
 
-    {command} "some text to go on from"
+    {command}
 
 ## A sample
 
@@ -432,16 +416,6 @@ def _card(run: Run, name: str, corpus: Corpus, report: dict[str, Any], samples: 
 
 ## Limits
 
-The model predicts the next token of text like the one that it was trained on. What it writes is
-invented, may repeat its training text word for word, and carries over that text's views.
+The model has learnt from one text, and knows no other kind. What it writes is invented, may repeat
+its training text word for word, and carries over that text's views.
 """
-
-
-def _shown(score: Mapping[str, Any]) -> str:
-    bits = score["bits_per_byte"]
-    per_byte = (
-        "bits per byte not defined (lossy tokenizer)"
-        if bits is None
-        else f"{bits:.3f} bits per byte"
-    )
-    return f"loss {score['loss']:.3f} nats, perplexity {score['perplexity']:.2f}, {per_byte}"

@@ -24,11 +24,12 @@ from kerazoo.errors import InputError
 from kerazoo.files import write_text
 from kerazoo.models.configs import ModelConfig, NGramConfig
 from kerazoo.recipes import Recipe
+from kerazoo.tasks.configs import TaskConfig
 from kerazoo.training.config import TrainConfig
 
 if TYPE_CHECKING:
-    from kerazoo.data.batches import TokenFile
     from kerazoo.models.families import Model
+    from kerazoo.tasks.task import Examples, Task
     from kerazoo.training.checkpoints import State
 
 LENGTHS = ("steps", "epochs", "minutes")
@@ -41,6 +42,7 @@ class Options:
     model: ModelConfig
     data: datasets.DataConfig
     train: TrainConfig
+    task: TaskConfig
     out: Path | None = None
     """Folder of the run; without it runs/RECIPE, or runs/RECIPE-2 and so on if that exists."""
     resume: bool = False
@@ -70,30 +72,32 @@ def train(
     # TensorFlow starts here, so that `--help` and most mistakes need not wait for it.
     import keras
 
-    from kerazoo.data import batches
     from kerazoo.models import families
-    from kerazoo.tasks import language_modeling
+    from kerazoo.tasks import registry
 
     settings = recipe.train
     keras.utils.set_random_seed(settings.seed)
 
     # Text to ids; the tokenizer learns from the training text alone.
-    corpus = datasets.load(recipe.data)
+    corpus = datasets.load(recipe.data, recipe.task.one_a_line)
     if resume and (folder / "tokenizer.json").is_file():
         tokenizer = tokenizers.Tokenizer.load(folder / "tokenizer.json")
     else:
-        tokenizer = tokenizers.train(recipe.data.tokenizer, corpus.train, recipe.data.vocab_size)
-    tokens = {split: batches.tokenize(text, tokenizer) for split, text in corpus.splits.items()}
+        tokenizer = tokenizers.train(
+            recipe.data.tokenizer, corpus.train, recipe.data.vocab_size, recipe.task.special_tokens
+        )
+    config = _completed(recipe.model, tokenizer)
+    task = registry.make(recipe.task, config, settings, tokenizer)
+    examples = {split: task.encode(text) for split, text in corpus.splits.items()}
 
     # Ids to a model that predicts them.
-    model = families.build(_completed(recipe.model, tokenizer), settings.policy)
-    experiment = Experiment(folder, name, recipe, corpus, tokenizer, tokens, model)
+    model = families.build(config, settings.policy)
+    experiment = Experiment(folder, name, recipe, corpus, tokenizer, task, examples, model)
     learn = _count if isinstance(recipe.model, NGramConfig) else _fit
     state, num_tokens = learn(experiment)
 
     # The result: how good it is, and what it writes.
-    judged = batches.head(experiment.held_out, settings.report_tokens)
-    score = language_modeling.score(model, judged, stride=experiment.stride)
+    score = task.score_in_training(model, experiment.held_out, settings.report_tokens)
     run = runs.Run(folder, recipe, tokenizer, model)
     runs.finish(run, name, corpus, score, state.step, state.best_step, state.seconds, num_tokens)
     return run
@@ -108,28 +112,23 @@ class Experiment:
     recipe: Recipe
     corpus: datasets.Corpus
     tokenizer: tokenizers.Tokenizer
-    tokens: dict[str, "TokenFile"]
+    task: "Task"
+    examples: dict[str, "Examples"]
     model: "Model"
 
     @property
-    def learnt(self) -> "TokenFile":
+    def learnt(self) -> "Examples":
         """The training split."""
-        return self.tokens["train"]
+        return self.examples["train"]
 
     @property
-    def held_out(self) -> "TokenFile":
+    def held_out(self) -> "Examples":
         """The validation split."""
-        return self.tokens["validation"]
-
-    @property
-    def stride(self) -> int | None:
-        """How to score in training: on windows side by side, or on one stream (None)."""
-        has_all_before = self.recipe.train.carry_state or isinstance(self.recipe.model, NGramConfig)
-        return None if has_all_before else self.recipe.model.context_length
+        return self.examples["validation"]
 
     def begin(self) -> None:
         """Make the run folder, and say what happens next."""
-        runs.begin(self.folder, self.name, self.recipe, self.tokenizer, self.tokens)
+        runs.begin(self.folder, self.name, self.recipe, self.tokenizer, self.examples)
         size = self.model.count_params()
         parameters = f", {size:,} parameters," if size else ""
         print(
@@ -142,20 +141,14 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
     """Train by gradients; return where it stands at the end, and how many tokens it has seen."""
     import keras
 
-    from kerazoo.data import batches
-    from kerazoo.models import rnn
-    from kerazoo.tasks import language_modeling
     from kerazoo.training import callbacks, checkpoints, optimizers
 
-    recipe, folder, model = experiment.recipe, experiment.folder, experiment.model
-    learnt, held_out = experiment.learnt, experiment.held_out
-    settings, length = recipe.train, recipe.model.context_length
+    task, folder, model = experiment.task, experiment.folder, experiment.model
+    settings, length = task.train, task.model.context_length
 
     # Loss, optimizer.
-    learner = rnn.CarriedState(model, settings.batch_size) if settings.carry_state else model
-    steps_per_epoch = learnt.num_tokens / (settings.batch_size * length)
-    if settings.carry_state:
-        steps_per_epoch = batches.batches_per_pass(learnt, length, settings.batch_size)
+    learner = task.learner(model)
+    steps_per_epoch = task.steps_per_epoch(experiment.learnt)
     total_steps = _total_steps(settings, steps_per_epoch)
     optimizer = optimizers.make_optimizer(
         settings,
@@ -166,8 +159,7 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
     )
     learner.compile(
         optimizer,
-        loss=language_modeling.NextTokenLoss(settings.label_smoothing),
-        weighted_metrics=[language_modeling.BitsPerByte(held_out.num_tokens / held_out.num_bytes)],
+        **task.objectives(experiment.held_out),
         jit_compile=model.prefers_xla if settings.xla == "auto" else settings.xla == "on",
         steps_per_execution=_batches_per_call(settings, total_steps, length, model.count_params()),
     )
@@ -177,21 +169,13 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
     state = checkpoints.restore(folder, learner)
 
     # Ids to batches.
-    if settings.carry_state:
-        training = batches.contiguous_windows(learnt, length, settings.batch_size, state.step)
-    else:
-        training = batches.training_windows(
-            learnt,
-            length,
-            settings.batch_size // settings.accumulate,
-            settings.seed,
-            first_batch=state.step * settings.accumulate,
-        )
+    training = task.batches(experiment.learnt, state.step)
 
     # Training.
     experiment.begin()
-    tokens_per_step = settings.batch_size * length
-    progress = callbacks.Length(settings, total_steps, tokens_per_step, state.step, state.seconds)
+    progress = callbacks.Length(
+        settings, total_steps, task.tokens_per_step, state.step, state.seconds
+    )
     if progress.share < 1:
         learner.fit(
             training,
@@ -202,10 +186,8 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
                 progress,
                 callbacks.StopAtNaN(settings, progress),
                 callbacks.Validation(
-                    lambda: language_modeling.score(
-                        model,
-                        batches.head(held_out, settings.validation_tokens),
-                        stride=experiment.stride,
+                    lambda: task.score_in_training(
+                        model, experiment.held_out, settings.validation_tokens
                     )
                 ),
                 checkpoints.History(folder, state),
@@ -218,13 +200,11 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
         )
     learner.load_weights(checkpoints.best(folder))  # those that validated best
     state = checkpoints.read_state(folder)
-    return state, state.step * tokens_per_step
+    return state, state.step * task.tokens_per_step
 
 
 def _count(experiment: Experiment) -> tuple["State", int]:
     """Train a model that counts, in one pass; return what `_fit` does."""
-    from kerazoo.data import batches
-    from kerazoo.tasks import language_modeling
     from kerazoo.training import checkpoints
 
     settings, learnt = experiment.recipe.train, experiment.learnt
@@ -237,8 +217,9 @@ def _count(experiment: Experiment) -> tuple["State", int]:
     start = time.perf_counter()
     experiment.model.fit(learnt.pieces())
     seconds = time.perf_counter() - start
-    looked_at = batches.head(experiment.held_out, settings.validation_tokens)
-    score = language_modeling.score(experiment.model, looked_at)
+    score = experiment.task.score_in_training(
+        experiment.model, experiment.held_out, settings.validation_tokens
+    )
     row = {"step": 1, "seconds": round(seconds, 3), "val_loss": score.loss}
     row["val_bits_per_byte"] = "" if score.bits_per_byte is None else score.bits_per_byte
     write_text(
@@ -260,7 +241,11 @@ def main(arguments: Sequence[str]) -> None:
     if folder is None:
         folder = runs.latest_folder(name) if options.resume else runs.new_folder(name)
     recipe = replace(
-        recipes.find(name), model=options.model, data=options.data, train=options.train
+        recipes.find(name),
+        model=options.model,
+        data=options.data,
+        train=options.train,
+        task=options.task,
     )
     try:
         run = train(recipe, folder, name, options.resume)
@@ -280,7 +265,7 @@ def _defaults(name: str, arguments: Sequence[str]) -> Options:
     if given:
         only = {length: 1 if length == given[0] else None for length in LENGTHS}
         settings = replace(settings, **only)
-    return Options(recipe.model, recipe.data, settings)
+    return Options(recipe.model, recipe.data, settings, recipe.task)
 
 
 def _names(argument: str, length: str) -> bool:

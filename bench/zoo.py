@@ -1,14 +1,16 @@
 """Train every family on the same Shakespeare, and write the comparison into the README.
 
-    python bench/zoo.py                  trains what is not in runs/zoo yet, about 20 minutes
+    python bench/zoo.py                  trains what is not in runs/zoo yet, about half an hour
     python bench/zoo.py --minutes 0.1    a quick look; leaves the README alone
 
 Each model has the same time to learn; those that count take what they need. All are scored on the
-test plays, and the README's table and docs/zoo.png say how they did.
+test plays, and the README's tables and docs/zoo.png say how they did.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -19,7 +21,10 @@ from kerazoo.train import train
 ROOT = Path(__file__).parents[1]
 MINUTES = 2.0
 BEGIN, END = "<!-- zoo: written by `make zoo` -->", "<!-- end of zoo -->"
-COLUMNS = ("parameters", "bits/byte", "95 %", "perplexity", "accuracy", "seconds")
+LANGUAGE_MODELS = ("parameters", "bits/byte", "95 %", "perplexity", "accuracy", "seconds")
+MASKED = ("parameters", "masked accuracy", "sentence accuracy", "pseudo-perplexity", "seconds")
+MASKED_LINES = ("To be or not to [MASK].", "Good [MASK], my lord.")
+SAMPLE_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
@@ -45,35 +50,56 @@ def trained(name: str, folder: Path, minutes: float) -> runs.Run:
 def sample(run: runs.Run) -> str:
     """Return what the model makes of the beginning of a speech, on one line."""
     text = run.generate("KING:\n", max_new_tokens=90, sampling=Sampling(seed=1))
-    return " / ".join(line for line in text.splitlines()[1:] if line)[:80].replace("|", "")
+    lines = " / ".join(line for line in text.splitlines()[1:] if line)
+    return lines[:SAMPLE_CHARACTERS].replace("|", "")
 
 
-def markdown(rows: list[dict]) -> str:
-    """Return the table, best first."""
-    lines = ["| model | " + " | ".join(COLUMNS) + " | writes after KING: |"]
-    lines.append("|---|" + "---:|" * len(COLUMNS) + "---|")
+def filled(run: runs.Run) -> str:
+    """Return what BERT makes of some masks, on one line."""
+    return " / ".join(run.generate(line).splitlines()[0] for line in MASKED_LINES)
+
+
+def markdown(rows: Sequence[dict[str, Any]], columns: Sequence[str], last: str) -> str:
+    """Return a table; `last` is the heading of the samples."""
+    lines = [
+        f"| model | {' | '.join(columns)} | {last} |",
+        "|---|" + "---:|" * len(columns) + "---|",
+    ]
     for row in rows:
-        cells = [evaluate.COLUMNS[name].format(row[name]) for name in COLUMNS]
+        cells = [evaluate.COLUMNS[name].format(row[name]) for name in columns]
         lines.append(f"| `{row['run']}` | {' | '.join(cells)} | {row['sample']} |")
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Train, score, and write the table and the chart."""
+    """Train, score, and write the tables and the chart."""
     options = tyro.cli(Options, description=__doc__)
     names = [name for name in recipes.RECIPES if name.endswith("-shakespeare")]
-    trained_runs = [trained(name, options.out / name, options.minutes) for name in names]
-    rows = [{**evaluate.evaluate(run), "sample": sample(run)} for run in trained_runs]
-    rows.sort(key=lambda row: row["bits/byte"])
-    table = markdown(rows)
-    print(table)
+    found = [trained(name, options.out / name, options.minutes) for name in names]
+    rows = [evaluate.evaluate(run) for run in found]
+    models, masked = [], []
+    for run, row in zip(found, rows, strict=True):
+        if "bits/byte" in row:
+            models.append({**row, "sample": sample(run)})
+        else:
+            masked.append({**row, "sample": filled(run)})
+    models.sort(key=lambda row: row["bits/byte"])
+    tables = "\n\n".join(
+        [
+            markdown(models, LANGUAGE_MODELS, "writes after KING:"),
+            "BERT sees both sides of a hidden token; its scores compare with none of the above.",
+            markdown(masked, MASKED, "fills in [MASK]"),
+        ]
+    )
+    print(tables)
     if options.minutes != MINUTES:
         return
     readme = ROOT / "README.md"
-    before, rest = readme.read_text().split(BEGIN)
+    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
-    readme.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")
-    evaluate.chart(trained_runs).savefig(ROOT / "docs" / "zoo.png", dpi=120)
+    readme.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}", encoding="utf-8")
+    language_models = [run for run, row in zip(found, rows, strict=True) if "bits/byte" in row]
+    evaluate.chart(language_models).savefig(ROOT / "docs" / "zoo.png", dpi=120)
 
 
 if __name__ == "__main__":

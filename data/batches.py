@@ -24,7 +24,7 @@ from .text import Text
 from .tokenizers import LOSSY, Tokenizer
 
 _FORMAT = 1
-_PREFETCHED_BATCHES = 16
+PREFETCHED_BATCHES = 16
 _PIECE_TOKENS = 1 << 20
 
 
@@ -46,14 +46,18 @@ class TokenFile:
     """Whether the text cannot be restored from the tokens even where they are known."""
 
     def read(self, starts: Iterable[int], length: int) -> np.ndarray:
-        """Return `length` tokens from each start on: (len(starts), length), zeros past the end."""
-        starts = list(starts)
+        """Return `length` tokens from each start on, zeros past both ends of the text.
+
+        The result has the shape (len(starts), length).
+        """
+        starts = list(map(int, starts))
         windows = np.zeros((len(starts), length), self.dtype)
         # Plain reads: a memory map would count every page it ever touched as this process's memory.
         with open(self.path, "rb", buffering=0) as file:
             for window, start in zip(windows, starts, strict=True):
-                file.seek(int(start) * windows.itemsize)
-                file.readinto(window)
+                before = min(length, max(0, -start))
+                file.seek(max(0, start) * windows.itemsize)
+                file.readinto(window[before:])
         return windows
 
     def pieces(self) -> Iterator[np.ndarray]:
@@ -121,26 +125,48 @@ def training_windows(
             "(the context length and the token to predict after it); give a longer text or a "
             "smaller --model.context-length."
         )
-    whole_windows, slack = divmod(tokens.num_tokens - 1, length)
+
+    def cut(starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        windows = read_windows(tokens, starts, length + 1)  # (B, T + 1)
+        return windows[:, :-1], windows[:, 1:]
+
+    starts = scattered_starts(tokens.num_tokens - 1, length, batch_size, seed, first_batch)
+    return without_autotune(starts.map(cut).prefetch(PREFETCHED_BATCHES))
+
+
+def scattered_starts(
+    num_tokens: int, length: int, batch_size: int, seed: int, first_batch: int = 0
+) -> tf.data.Dataset:
+    """Return an endless dataset of batches of places where windows of `length` tokens begin.
+
+    The text is cut into windows side by side, which come in random order, each once an epoch; in
+    the next epoch the cuts lie elsewhere. Each batch is (B,) int64.
+    """
+    whole_windows, slack = divmod(num_tokens, length)
     # One window is left out so that the cuts can begin anywhere in the first `length` tokens.
     num_windows, num_phases = max(1, whole_windows - 1), slack + 1
     if whole_windows > 1:
         num_phases += length
 
-    def start_of_window(example: tf.Tensor) -> tf.Tensor:
-        epoch, position = example // num_windows, example % num_windows
-        order = tf.stack([tf.constant(seed, tf.int64), epoch])
-        window = tf.random.experimental.index_shuffle(position, order, num_windows - 1)
+    def start_of_window(window: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
         phase = tf.random.stateless_uniform((), order, maxval=num_phases, dtype=tf.int64)
         return window * length + phase
 
-    def cut(starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        windows = _read(tokens, starts, length + 1)  # (B, T + 1)
-        return windows[:, :-1], windows[:, 1:]
+    windows = shuffled(num_windows, seed, first_batch * batch_size)
+    return windows.map(start_of_window).batch(batch_size, drop_remainder=True)
 
-    examples = tf.data.Dataset.range(first_batch * batch_size, np.iinfo(np.int64).max)
-    starts = examples.map(start_of_window).batch(batch_size, drop_remainder=True)
-    return _without_autotune(starts.map(cut).prefetch(_PREFETCHED_BATCHES))
+
+def shuffled(number: int, seed: int, first: int = 0) -> tf.data.Dataset:
+    """Return an endless dataset of the numbers below `number`, in another order each epoch.
+
+    Each comes with the seed of its epoch, (2,) int64. The `first` ones are skipped at no cost.
+    """
+
+    def shuffle(example: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        order = tf.stack([tf.constant(seed, tf.int64), example // number])  # the epoch's
+        return tf.random.experimental.index_shuffle(example % number, order, number - 1), order
+
+    return tf.data.Dataset.range(first, np.iinfo(np.int64).max).map(shuffle)
 
 
 def batches_per_pass(tokens: TokenFile, length: int, batch_size: int) -> int:
@@ -187,12 +213,12 @@ def contiguous_windows(
     def cut(batch: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         position = batch % in_pass
         starts = stream * tf.range(batch_size, dtype=tf.int64) + position * length
-        windows = _read(tokens, starts, length + 1)  # (B, T + 1)
+        windows = read_windows(tokens, starts, length + 1)  # (B, T + 1)
         goes_on = tf.fill((batch_size,), position > 0)
         return {"token_ids": windows[:, :-1], "goes_on": goes_on}, windows[:, 1:]
 
     batches = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max)
-    return _without_autotune(batches.map(cut).prefetch(_PREFETCHED_BATCHES))
+    return without_autotune(batches.map(cut).prefetch(PREFETCHED_BATCHES))
 
 
 def scoring_windows(
@@ -224,7 +250,7 @@ def scoring_windows(
     positions = tf.range(length, dtype=tf.int64)  # (T,)
 
     def cut(starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        windows = _read(tokens, starts, length + 1)  # (B, T + 1)
+        windows = read_windows(tokens, starts, length + 1)  # (B, T + 1)
         first = starts[:, None]
         new = (first == 0) | (positions >= length - stride)  # (B, T)
         there = first + positions + 1 < tokens.num_tokens  # (B, T)
@@ -233,7 +259,42 @@ def scoring_windows(
     # The last batch is filled up with windows past the end, in which nothing counts.
     starts = tf.data.Dataset.range(0, num_batches * batch_size * stride, stride)
     windows = starts.batch(batch_size, drop_remainder=True).map(cut)
-    return _without_autotune(windows.prefetch(_PREFETCHED_BATCHES))
+    return without_autotune(windows.prefetch(PREFETCHED_BATCHES))
+
+
+def scoring_continuations(tokens: TokenFile, length: int, batch_size: int) -> tf.data.Dataset:
+    """Return windows side by side that score every token but the first once, with what came before.
+
+    A window is predicted from the `length` tokens before it (fewer only for the first one).
+
+    Args:
+        tokens: the held-out split, of at least two tokens.
+        length: positions in a window, and before it, T.
+        batch_size: windows in a batch, B.
+
+    Returns:
+        A dataset of `(before, is_token, token_ids, next_token_ids, weights)`, each (B, T): the
+        tokens before the window and which of them there are (bool), the window with the token
+        before it and without its last, the window, and 1 where a token counts (float32).
+    """
+    num_batches = -(-(tokens.num_tokens - 1) // (length * batch_size))
+    positions = tf.range(length, dtype=tf.int64)  # (T,)
+
+    def cut(starts: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        windows = read_windows(tokens, starts - length, 2 * length)  # (B, 2 T)
+        is_token = starts[:, None] - length + positions >= 0  # (B, T)
+        there = starts[:, None] + positions < tokens.num_tokens  # (B, T)
+        return (
+            windows[:, :length],
+            is_token,
+            windows[:, length - 1 : -1],
+            windows[:, length:],
+            tf.cast(there, tf.float32),
+        )
+
+    starts = tf.data.Dataset.range(1, 1 + num_batches * batch_size * length, length)
+    windows = starts.batch(batch_size, drop_remainder=True).map(cut)
+    return without_autotune(windows.prefetch(PREFETCHED_BATCHES))
 
 
 def head(tokens: TokenFile, limit: int) -> TokenFile:
@@ -248,7 +309,8 @@ def head(tokens: TokenFile, limit: int) -> TokenFile:
     )
 
 
-def _read(tokens: TokenFile, starts: tf.Tensor, length: int) -> tf.Tensor:
+def read_windows(tokens: TokenFile, starts: tf.Tensor, length: int) -> tf.Tensor:
+    """Return `length` tokens from each of the starts (B,) on, (B, length) int32, in the graph."""
     windows = tf.numpy_function(
         lambda starts: tokens.read(starts, length), [starts], tf.as_dtype(tokens.dtype)
     )
@@ -256,7 +318,7 @@ def _read(tokens: TokenFile, starts: tf.Tensor, length: int) -> tf.Tensor:
     return tf.cast(windows, tf.int32)
 
 
-def _without_autotune(dataset: tf.data.Dataset) -> tf.data.Dataset:
+def without_autotune(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Switch off tuning: there is nothing to tune, and its thread can hold up the end for 10 s."""
     options = tf.data.Options()
     options.autotune.enabled = False

@@ -5,8 +5,11 @@ test text, on disk and of any size. What a dataset makes of its sources is kept 
 `prepared/`, so it is made once.
 """
 
+import functools
 import hashlib
+import random
 import re
+import string
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -98,8 +101,12 @@ def find(name: str) -> Dataset:
     return DATASETS[name]
 
 
-def load(config: DataConfig) -> Corpus:
+def load(config: DataConfig, whole_lines: bool = False) -> Corpus:
     """Return the text that a `DataConfig` describes, fetching and preparing it first if need be.
+
+    Args:
+        config: which text, and how it is cleaned.
+        whole_lines: whether a text of one's own may be split at line ends only.
 
     Raises:
         InputError: if there is no such dataset, file or cleaning step, a file is not text, or a
@@ -115,7 +122,7 @@ def load(config: DataConfig) -> Corpus:
 
     text = _cleaned(_own_text(config.text), config.cleaning)
     if config.validation is None:
-        train, validation = text.split(TRAINING_FRACTION)
+        train, validation = text.split(TRAINING_FRACTION, whole_lines)
         if not validation.num_bytes:
             raise InputError(
                 f"{config.text} is too short to keep a tenth for validation; give a longer text, "
@@ -252,6 +259,18 @@ def _split_pydoc() -> dict[str, Iterable[str]]:
     return splits
 
 
+def _split_strings(target: Callable[[str], str]) -> dict[str, Iterable[str]]:
+    """Return pairs of a random string of letters and what it is to be turned into."""
+    chance = random.Random(0)
+    sources = set()
+    while len(sources) < 22_000:
+        sources.add("".join(chance.choices(string.ascii_lowercase, k=chance.randint(3, 12))))
+    shuffled = sorted(sources)
+    chance.shuffle(shuffled)
+    lines = [f"{source}\t{target(source)}\n" for source in shuffled]
+    return {"train": lines[:20_000], "validation": lines[20_000:21_000], "test": lines[21_000:]}
+
+
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
     for dataset in (
@@ -370,6 +389,23 @@ DATASETS: dict[str, Dataset] = {
                 ),
             ),
             cleaning=(),
+        ),
+        *(
+            Dataset(
+                name=name,
+                title=f"random strings of 3 to 12 letters, and {what}; made here, no download",
+                task="sequence to sequence",
+                language="-",
+                size="0.4 MB",
+                licence="public domain",
+                citation="Graves et al. (2014), Neural Turing Machines, section 4.1: the copy task",
+                split="by string: 20,000 / 1,000 / 1,000",
+                prepare=functools.partial(_split_strings, target),
+            )
+            for name, what, target in (
+                ("reverse", "the same backwards", lambda source: source[::-1]),
+                ("copy", "the same again", lambda source: source),
+            )
         ),
         Dataset(
             name="pydoc",

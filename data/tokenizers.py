@@ -47,6 +47,9 @@ BERT_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]")
 """The special tokens of BERT (Devlin et al. 2019): padding, the beginning, the end of a segment,
 and what a masked token is replaced by."""
 
+PAIR_TOKENS = ("[PAD]", "[START]", "[END]")
+"""The special tokens of pairs of texts: padding, the beginning of a target, its end."""
+
 # Encoding short pieces is several times faster than long ones, and runs on all cores.
 _PIECE_CHARACTERS = 1 << 14
 # GPT-2's words (Radford et al. 2019): a contraction, or letters / digits / punctuation with at most
@@ -103,6 +106,13 @@ class Tokenizer:
                 "tokens, as the recipe bert-shakespeare does."
             )
         return self._special_ids[name]
+
+    @property
+    def start(self) -> str:
+        """What a text may begin with when nothing is given: a line end, if it is known."""
+        ids = self.encode("\n")
+        known = len(ids) > 0 and self._unknown_id not in ids
+        return "\n" if known else self.token(self.vocab_size - 1 - len(self._special_ids))
 
     def encode(self, text: str) -> np.ndarray:
         """Return the token ids of `text`: int32, shape (number of tokens,)."""

@@ -7,6 +7,7 @@ model, for each byte that it has.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -88,6 +89,26 @@ class LanguageScore:
     def accuracy(self) -> float:
         """Share of tokens that were the model's first choice."""
         return self.correct / self.num_tokens
+
+    def columns(self) -> dict[str, Any]:
+        """Return the scores as the columns of the table that compares runs."""
+        return {
+            "bits/byte": self.bits_per_byte,
+            "95 %": self.interval(),
+            "loss": self.loss,
+            "perplexity": self.perplexity,
+            "accuracy": self.accuracy,
+        }
+
+    def in_words(self) -> str:
+        """Return the scores in a line."""
+        bits = self.bits_per_byte
+        per_byte = (
+            "bits per byte not defined (lossy tokenizer)"
+            if bits is None
+            else f"{bits:.3f} bits per byte"
+        )
+        return f"loss {self.loss:.3f} nats, perplexity {self.perplexity:.2f}, {per_byte}"
 
     def to_json(self) -> dict[str, float | int | None]:
         """Return the scores and what they were counted from."""

@@ -380,13 +380,14 @@ def _even_head(config: GPTConfig | LlamaConfig, what: str) -> None:
         )
 
 
+SamplerKind = Literal["greedy", "temperature", "top-k", "top-p", "beam", "contrastive"]
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How the next token is chosen from its probabilities."""
 
-    sampler: Literal["greedy", "temperature", "top-k", "top-p", "beam", "contrastive"] = (
-        "temperature"
-    )
+    sampler: SamplerKind = "temperature"
     """The likeliest token; a random one; a random one of the K likeliest (Fan et al. 2018) or of
     the likeliest with probability P together (Holtzman et al. 2020); the likeliest text found by
     beam search; or contrastive search (Su et al. 2022)."""

@@ -7,17 +7,28 @@ Shapes: B batch, T positions, V vocabulary.
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
+from ..data import batches
 from ..data.batches import TokenFile, scoring_windows
+from ..data.text import Text
 from ..metrics.language import LanguageScore
 from ..models.compiled import compiled
+from ..models.configs import NGramConfig, Sampling
+from ..models.decoding import generate
+from ..models.families import Model
 from ..models.language_model import Cache, LanguageModel, Tensor
+from ..models.rnn import CarriedState
+from .task import Task, Watch
 
+SAMPLE_TOKENS = 500
 SCORING_BATCH = 32
 BLOCK_TOKENS = 1024
 """About how many tokens in a row the bootstrap takes as one, as neighbours are alike."""
@@ -103,7 +114,14 @@ def score(
     else:
         length = length or model.config.context_length
         stride = stride or max(1, length // 2)
-        sums = _sums_of_windows(model, scoring_windows(tokens, length, stride, batch_size))
+        sums = sums_of_windows(model, scoring_windows(tokens, length, stride, batch_size))
+    return to_score(model, tokens, sums)
+
+
+def to_score(
+    model: LanguageModel, tokens: TokenFile, sums: Iterable[tuple[Tensor, ...]]
+) -> LanguageScore:
+    """Add up what batches gave for all tokens but the first: nats, right answers, tokens."""
     sums = np.array([[float(value) for value in batch] for batch in sums])  # (batches, 3)
     nats, correct, _ = sums.sum(axis=0)
     (first,) = tokens.read([0], 1)[0]
@@ -129,8 +147,13 @@ def _blocks(sums: np.ndarray) -> tuple[float, ...]:
     return tuple((nats[whole] / counted[whole]).tolist())
 
 
-def _sums_of_windows(model: LanguageModel, windows: Iterable) -> Iterator[tuple[Tensor, ...]]:
-    """Yield nats, right answers and tokens of each batch of windows, each for itself."""
+def sums_of_windows(model: LanguageModel, windows: Iterable) -> Iterator[tuple[Tensor, ...]]:
+    """Yield nats, right answers and tokens of each batch of windows, each for itself.
+
+    Args:
+        model: the model.
+        windows: batches of what the model takes, next token ids (B, T) and weights (B, T).
+    """
     sums, _ = _compiled_sums(model)
     for batch in windows:
         yield sums(*batch)
@@ -155,8 +178,8 @@ def _compiled_sums(model: LanguageModel) -> tuple[Callable, Callable]:
         nats = cross_entropy(next_token_ids, logits)
         return ops.sum(weights * nats), ops.sum(weights * right), ops.sum(weights)
 
-    def of_windows(token_ids: Tensor, next_token_ids: Tensor, weights: Tensor) -> tuple:
-        return sums(model(token_ids), next_token_ids, weights)
+    def of_windows(inputs: Tensor, next_token_ids: Tensor, weights: Tensor) -> tuple:
+        return sums(model(inputs), next_token_ids, weights)
 
     def of_stretch(
         token_ids: Tensor, next_token_ids: Tensor, weights: Tensor, cache: Cache, index: Tensor
@@ -167,3 +190,106 @@ def _compiled_sums(model: LanguageModel) -> tuple[Callable, Callable]:
     return tuple(
         compiled(function, model, model.prefers_xla) for function in (of_windows, of_stretch)
     )
+
+
+# === The task ===
+
+
+@dataclass(frozen=True)
+class LanguageModeling(Task):
+    """Language modelling, as `train.py`, `evaluate.py` and `generate.py` use it."""
+
+    def encode(self, text: Text) -> TokenFile:
+        """Return the text as tokens."""
+        return batches.tokenize(text, self.tokenizer)
+
+    def steps_per_epoch(self, examples: TokenFile) -> float:
+        """Return how many steps make one pass over the text."""
+        size, length = self.train.batch_size, self.model.context_length
+        if self.train.carry_state:
+            return batches.batches_per_pass(examples, length, size)
+        return examples.num_tokens / (size * length)
+
+    def batches(self, examples: TokenFile, first_step: int) -> tf.data.Dataset:
+        """Return random windows, or windows that follow one another where the state is carried."""
+        size, length = self.train.batch_size, self.model.context_length
+        if self.train.carry_state:
+            return batches.contiguous_windows(examples, length, size, first_step)
+        accumulate = self.train.accumulate
+        return batches.training_windows(
+            examples, length, size // accumulate, self.train.seed, first_step * accumulate
+        )
+
+    def learner(self, model: LanguageModel) -> keras.Model:
+        """Return the model, or what carries its state from window to window."""
+        return CarriedState(model, self.train.batch_size) if self.train.carry_state else model
+
+    def objectives(self, examples: TokenFile) -> dict[str, Any]:
+        """Return the loss, and bits per byte."""
+        return {
+            "loss": NextTokenLoss(self.train.label_smoothing),
+            "weighted_metrics": [BitsPerByte(examples.num_tokens / examples.num_bytes)],
+        }
+
+    def score_in_training(self, model: Model, examples: TokenFile, limit: int) -> LanguageScore:
+        """Score on windows side by side, or on one stream where the model has all before it."""
+        has_all_before = self.train.carry_state or isinstance(self.model, NGramConfig)
+        stride = None if has_all_before else self.model.context_length
+        return self.score(model, examples, limit, stride)
+
+    def score(
+        self,
+        model: Model,
+        examples: TokenFile,
+        limit: int | None = None,
+        stride: int | None = None,
+    ) -> LanguageScore:
+        """Score every token once, from the tokens before it: see `score`."""
+        return score(model, batches.head(examples, limit or examples.num_tokens), stride=stride)
+
+    @property
+    def start(self) -> str:
+        """A line end, which is as near to nothing as most texts have, if the tokenizer has it."""
+        return self.tokenizer.start
+
+    def write(
+        self,
+        model: Model,
+        prompts: Sequence[str],
+        max_new_tokens: int = 300,
+        sampling: Sampling = Sampling(),  # noqa: B008, a frozen dataclass
+        stop: str | None = None,
+        watch: Watch = lambda texts: None,
+    ) -> list[str]:
+        """Return each prompt with its continuation; several, of any lengths, at once."""
+        token_ids = [self.tokenizer.encode_known(prompt) for prompt in prompts]
+        texts: list[str] = list(prompts)
+
+        def look(rows: list[np.ndarray]) -> bool:
+            done = []
+            for n, (row, ids) in enumerate(zip(rows, token_ids, strict=True)):
+                # Some kinds put spaces between tokens, so the prompt is decoded along.
+                text = self.tokenizer.decode(row)[len(self.tokenizer.decode(ids)) :]
+                new, found, _ = text.partition(stop) if stop else (text, "", "")
+                texts[n] = prompts[n] + new
+                done.append(bool(found))
+            watch(texts)
+            return all(done)
+
+        self.extend(model, token_ids, max_new_tokens, sampling, look)
+        return texts
+
+    def extend(
+        self,
+        model: Model,
+        token_ids: Sequence[np.ndarray],
+        max_new_tokens: int,
+        sampling: Sampling,
+        look: Callable[[list[np.ndarray]], bool],
+    ) -> None:
+        """Add tokens to each row; `look` sees the rows as they grow and says when to stop."""
+        generate(model, token_ids, max_new_tokens, sampling, look)
+
+    def sample(self, model: Model, held_out: Text) -> str:
+        """Return what the model writes when nothing is given."""
+        return self.write(model, [self.start], SAMPLE_TOKENS, Sampling(seed=0))[0]

@@ -16,9 +16,9 @@ MAY_IMPORT = {
     "data": set(),
     "metrics": set(),
     "models": set(),
-    "training": {"metrics"},
-    "tasks": {"data", "metrics", "models"},
-    "recipes": {"data", "models", "training"},
+    "training": set(),
+    "tasks": {"data", "metrics", "models", "training"},
+    "recipes": {"data", "models", "tasks", "training"},
     "runs": {"data", "metrics", "models", "tasks", "recipes"},
     "score_files": {"cli", "data", "metrics"},
 }

@@ -3,11 +3,11 @@
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from ..errors import TrainingStopped
-from ..metrics.language import LanguageScore
 from .config import TrainConfig
 from .optimizers import CLOCK_TICKS, make_schedule
 
@@ -107,10 +107,11 @@ class Validation(keras.callbacks.Callback):
     """Scores the model between two stretches of training, with the scorer that judges it at last.
 
     Args:
-        score: returns how well the model does on held-out text.
+        score: returns how well the model does on held-out text: an object with `loss` and
+            `bits_per_byte`, which may be None.
     """
 
-    def __init__(self, score: Callable[[], LanguageScore]):
+    def __init__(self, score: Callable[[], Any]):
         super().__init__()
         self.score = score
 

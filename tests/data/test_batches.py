@@ -169,3 +169,24 @@ def test_scoring_counts_every_token_but_the_first_once(num_tokens, length, data,
 def test_nothing_to_score_is_refused(counting):
     with pytest.raises(InputError, match="fewer than two tokens"):
         batches.scoring_windows(counting(1), 8, 4, 1)
+
+
+def test_reading_before_the_beginning_gives_zeros(counting):
+    assert counting(5).read([-2, -9], 4).tolist() == [[0, 0, 0, 1], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("num_tokens", [2, 8, 9, 10, 50])
+def test_continuations_score_every_token_but_the_first_once_after_those_before_it(
+    num_tokens, counting
+):
+    seen = []
+    for rows in batches.scoring_continuations(counting(num_tokens), 8, batch_size=3):
+        for before, is_token, token_ids, next_token_ids, weights in zip(*rows, strict=True):
+            scored = next_token_ids.numpy()[weights.numpy() == 1].tolist()
+            if not scored:
+                continue
+            seen += scored
+            context = before.numpy()[is_token.numpy()].tolist()
+            assert context == list(range(max(0, scored[0] - 8), scored[0]))
+            assert token_ids.numpy()[: len(scored)].tolist() == [n - 1 for n in scored]
+    assert seen == list(range(1, num_tokens))
