@@ -4,10 +4,22 @@ from pathlib import Path
 
 import pytest
 
-SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+ROOT = Path(__file__).parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+class _RootIsNoPackage:
+    """Keeps pytest from importing the root under the name of the folder that it lies in.
+
+    It is the package `kerazoo` whatever the folder is called; `kerazoo-main` is no name at all.
+    """
+
+    def pytest_collect_directory(self, path, parent):
+        return pytest.Dir.from_parent(parent, path=path) if path == ROOT else None
 
 
 def pytest_configure(config):
+    config.pluginmanager.register(_RootIsNoPackage())
     # TensorFlow reads its settings when it is first imported; kerazoo makes that quiet.
     import kerazoo  # noqa: F401
 
