@@ -133,7 +133,7 @@ class MaskedLanguageModeling(Task):
         num_windows = max(1, min(limit, examples.num_tokens) // length)
         windows = examples.read(range(0, num_windows * length, length), length)
         token_ids = np.stack([self._framed(window) for window in windows])  # (windows, T)
-        log_probs = model.masked_log_probs(token_ids, self.tokenizer.special_id(MASK))
+        log_probs = _compiled_log_probs(model, self.tokenizer.special_id(MASK))(token_ids)
         return ops.convert_to_numpy(log_probs)[:, 1:-1].ravel()
 
     # === What a person asks of it ===
@@ -163,24 +163,12 @@ class MaskedLanguageModeling(Task):
                 f"the text has {len(token_ids)} tokens and the model can look at {most}; give a "
                 "shorter one."
             )
-        # Filled up to one length, so that the model is compiled once.
-        framed = self._framed(token_ids)
-        padded = np.zeros((1, self.model.context_length), np.int32)
-        padded[0, : len(framed)] = framed
-        is_token = np.arange(self.model.context_length) < len(framed)
-        logits = _compiled_logits(model)(padded, is_token[None])
-        probabilities = ops.convert_to_numpy(ops.softmax(logits))[0]  # (T, V)
-        probabilities[:, list(self.tokenizer.special_ids.values())] = 0  # stand for no text
-        fillings = []
-        for position in np.flatnonzero(framed == mask_id):
-            best = np.argsort(-probabilities[position], kind="stable")[:k]
-            fillings.append(
-                Filling(
-                    tuple(self.tokenizer.token(token_id) for token_id in best),
-                    tuple(float(probabilities[position, token_id]) for token_id in best),
-                )
-            )
-        return fillings
+        k = min(k, self.tokenizer.vocab_size)
+        ids, probabilities = model.fill(self._framed(token_ids)[None], mask_id, k)
+        return [
+            Filling(tuple(map(self.tokenizer.token, of_mask)), tuple(shares))
+            for of_mask, shares in zip(ids.tolist(), probabilities.tolist(), strict=True)
+        ]
 
     def write(
         self,
@@ -237,13 +225,13 @@ def _filled(text: str, fillings: Sequence[Filling]) -> str:
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled_logits(model: BERT) -> Callable:
-    """Return the compiled function from a text (B, T) and its mask to logits (B, T, V)."""
+def _compiled_log_probs(model: BERT, mask_id: int) -> Callable:
+    """Return the compiled function from texts (B, T) to log P of each token, (B, T)."""
 
-    def logits(token_ids: tf.Tensor, padding_mask: tf.Tensor) -> tf.Tensor:
-        return model.mask_logits(model.hidden_states(token_ids, padding_mask=padding_mask))
+    def log_probs(token_ids: tf.Tensor) -> tf.Tensor:
+        return model.masked_log_probs(token_ids, mask_id)
 
-    return compiled(logits, model, model.prefers_xla)
+    return compiled(log_probs, model, model.prefers_xla)
 
 
 @functools.lru_cache(maxsize=8)
