@@ -10,7 +10,7 @@ import kerazoo
 from kerazoo import evaluate, generate, recipes
 from kerazoo.data.datasets import DataConfig
 from kerazoo.errors import InputError
-from kerazoo.models.configs import BERTConfig, GPTConfig, RNNSeq2SeqConfig, TransformerConfig
+from kerazoo.models.configs import BERTConfig, GPTConfig, TransformerConfig
 from kerazoo.recipes import Recipe
 from kerazoo.tasks.configs import (
     ContinuationConfig,
@@ -21,6 +21,8 @@ from kerazoo.tasks.configs import (
 from kerazoo.train import main, train
 from kerazoo.training import checkpoints
 from kerazoo.training.config import TrainConfig
+
+pytestmark = pytest.mark.xdist_group("every task")  # they share trainings
 
 TRAINING = {
     "steps": 40,
@@ -33,7 +35,6 @@ TRAINING = {
 SIZE = {"context_length": 16, "width": 16, "dropout": 0.1}
 TASKS = {
     "continuation": (TransformerConfig(**SIZE, num_layers=1), ContinuationConfig()),
-    "continuation by an LSTM": (RNNSeq2SeqConfig(**SIZE), ContinuationConfig()),
     "masked": (BERTConfig(**SIZE, num_layers=1), MaskedLanguageModelingConfig()),
     "pairs": (TransformerConfig(**SIZE, num_layers=1), SequenceToSequenceConfig()),
 }
@@ -116,13 +117,9 @@ def test_the_samples_and_the_card_show_what_it_has_learnt(task, finished):
     assert "python generate.py" in card
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-@every_task
-def test_half_precision_and_accumulation_train(task, precision, small_text, pairs_text, tmp_path):
-    recipe = recipe_of(
-        task, small_text, pairs_text, precision=precision, accumulate=2, steps=4, validate_every=4
-    )
-    run = train(recipe, tmp_path / "run")
+def test_losses_by_name_train_in_half_precision_with_accumulation(small_text, pairs_text, tmp_path):
+    halves = {"precision": "float16", "accumulate": 2, "steps": 4, "validate_every": 4}
+    run = train(recipe_of("masked", small_text, pairs_text, **halves), tmp_path / "run")
     assert np.isfinite(run.report["validation"]["loss"])
 
 
@@ -131,14 +128,14 @@ def asked(capsys, *arguments):
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("task", ["continuation", "continuation by an LSTM"])
-def test_a_text_goes_on_beyond_the_context_from_prompts_of_any_length(task, finished, capsys):
+def test_a_text_goes_on_beyond_the_context_from_prompts_of_any_length(finished, capsys):
+    folder = finished["continuation"]
     for prompt in ("t", "the cat sees a dog.\nmy friend hears the"):
-        out = asked(capsys, finished[task], prompt, "--max-tokens", 50, "--seed", 1)
+        out = asked(capsys, folder, prompt, "--max-tokens", 50, "--seed", 1)
         assert out.startswith(prompt)
         assert len(out) == len(prompt) + 50 + 1
-        assert asked(capsys, finished[task], prompt, "--max-tokens", 50, "--seed", 1) == out
-    assert len(asked(capsys, finished[task], "--max-tokens", 20)) == 22
+        assert asked(capsys, folder, prompt, "--max-tokens", 50, "--seed", 1) == out
+    assert len(asked(capsys, folder, "--max-tokens", 20)) == 22
 
 
 def test_continuations_of_a_batch_are_those_of_its_rows(finished):

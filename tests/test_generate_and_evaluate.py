@@ -16,6 +16,8 @@ from kerazoo.recipes import Recipe
 from kerazoo.train import train
 from kerazoo.training.config import TrainConfig
 
+pytestmark = pytest.mark.xdist_group("runs")  # they share trainings
+
 
 @pytest.fixture(scope="module")
 def folders(small_text, tmp_path_factory):
