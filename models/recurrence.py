@@ -236,10 +236,6 @@ def recur(
                 step_back, (tuple(d_last), nothing, nothing), inputs, reverse=not reverse
             )
 
-            def over_time(a: Tensor, b: Tensor) -> Tensor:  # sum over t of a_t^T b_t
-                flat_a, flat_b = (ops.reshape(m, (-1, m.shape[-1])) for m in (a, b))  # (T B, ...)
-                return ops.transpose(flat_a) @ flat_b
-
             d_bias = ops.sum(d_xws, axis=(0, 1))
             if len(bias.shape) == 2:
                 d_bias = ops.stack([d_bias, ops.sum(d_hus, axis=(0, 1))])
@@ -257,3 +253,9 @@ def recur(
     moves = () if mask is None else (ops.cast(ops.transpose(mask)[..., None], x.dtype),)
     outputs, *last = run(x, kernel, recurrent_kernel, bias, *state, *moves)
     return outputs, tuple(last)
+
+
+def over_time(a: Tensor, b: Tensor) -> Tensor:
+    """Return the sum over t of a_t^T b_t: (T, B, D_a) and (T, B, D_b) to (D_a, D_b)."""
+    flat_a, flat_b = (ops.reshape(m, (-1, m.shape[-1])) for m in (a, b))  # (T B, ...)
+    return ops.transpose(flat_a) @ flat_b

@@ -15,8 +15,10 @@
                      "global" attention with the "general" score)
 
 Bahdanau's decoder has to work step by step, as every state waits for a context and the context for
-the state before. Luong's states do not wait (his "input feeding" of s~_t into the next step, which
-would make them wait, is left out), so attention is two matrix products over all positions at once.
+the state before (`additive_attention.py`); of several layers only the lowest does so, so that those
+above it need not wait (Wu et al. 2016, section 3). Luong's states do not wait (his "input feeding"
+of s~_t into the next step, which would make them wait, is left out), so that his attention is two
+matrix products over all positions at once.
 
 The embedding E is shared by source, text and output layer (Press & Wolf 2017): it is most of a
 small model's weights, and this way each token's vector learns from all three places.
@@ -29,80 +31,28 @@ import numpy as np
 from keras import ops
 
 from ..errors import InputError
+from .additive_attention import Seen, recur_attending
 from .configs import RNNSeq2SeqConfig
 from .encoder_decoder import EncoderDecoder, Memory
 from .language_model import Cache, Tensor
-from .recurrence import CELLS, KERAS_LAYERS, State, run_layer
-
-Seen = tuple[Tensor, Tensor, Tensor]
-"""What attention looks at: keys (B, S, D), values (B, S, D) and where there are any, (B, S)."""
-
-# === Attention ===
+from .recurrence import CELLS, KERAS_LAYERS, run_layer
 
 
-class _Attention(keras.layers.Layer):
-    """Attention with a single head: a weighted mean of the encoder's states.
+def multiplicative_attention(query: Tensor, seen: Seen) -> tuple[Tensor, Tensor]:
+    """Average the values by how well their keys match the queries (Luong et al. 2015, section 3.1).
 
     Args:
-        width: width of keys, queries and values, D.
+        query: the decoder's states s, (B, T, D).
+        seen: the source, with the encoder's states h as values and W h as keys.
+
+    Returns:
+        Contexts (B, T, D), and the weights that they were averaged with, (B, T, S).
     """
-
-    def __init__(self, width: int, **kwargs):
-        super().__init__(**kwargs)
-        self.key = self._make_dense(width, "key")
-
-    def _make_dense(self, width: int, name: str) -> keras.layers.Dense:
-        dense = keras.layers.Dense(width, use_bias=False, dtype=self.dtype_policy, name=name)
-        dense.build((None, None, width))
-        return dense
-
-    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        """Return how well keys match queries: (B, T, D) and (B, S, D) to (B, T, S)."""
-        raise NotImplementedError
-
-    def call(
-        self, query: Tensor, keys: Tensor, values: Tensor, is_token: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return contexts (B, T, D), and the weights that they were averaged with, (B, T, S).
-
-        Args:
-            query: the decoder's states, (B, T, D).
-            keys: the encoder's states through `key`, (B, S, D).
-            values: the encoder's states, (B, S, D).
-            is_token: (B, S) bool, False at padding.
-        """
-        scores = ops.cast(self.scores(query, keys), "float32")  # (B, T, S)
-        scores = ops.where(is_token[:, None, :], scores, np.finfo("float32").min)
-        weights = ops.cast(ops.softmax(scores, axis=-1), values.dtype)
-        return weights @ values, weights
-
-
-class MultiplicativeAttention(_Attention):
-    """Luong et al. (2015), section 3.1: score(s, h) = s^T W h, where W h is the key."""
-
-    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        """Return how well keys match queries: (B, T, D) and (B, S, D) to (B, T, S)."""
-        return query @ ops.transpose(keys, (0, 2, 1))
-
-
-class AdditiveAttention(_Attention):
-    """Bahdanau et al. (2015), A.1.2: score(s, h) = v^T tanh(W s + U h), where U h is the key."""
-
-    def __init__(self, width: int, **kwargs):
-        super().__init__(width, **kwargs)
-        self.query = self._make_dense(width, "query")
-        self.score = keras.layers.Dense(1, use_bias=False, dtype=self.dtype_policy, name="score")
-        self.score.build((None, None, None, width))
-
-    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        """Return how well keys match queries: (B, T, D) and (B, S, D) to (B, T, S)."""
-        pairs = ops.tanh(self.query(query)[:, :, None, :] + keys[:, None, :, :])  # (B, T, S, D)
-        return self.score(pairs)[..., 0]
-
-
-ATTENTIONS = {"additive": AdditiveAttention, "multiplicative": MultiplicativeAttention}
-
-# === The model ===
+    keys, values, is_token = seen
+    scores = ops.cast(query @ ops.transpose(keys, (0, 2, 1)), "float32")  # (B, T, S)
+    scores = ops.where(is_token[:, None], scores, np.finfo("float32").min)
+    weights = ops.cast(ops.softmax(scores, axis=-1), query.dtype)
+    return weights @ values, weights
 
 
 @keras.saving.register_keras_serializable(package="kerazoo")
@@ -139,16 +89,11 @@ class RNNSeq2Seq(EncoderDecoder):
             sees_context = config.attention == "additive" and layer is self.decoder_layers[0]
             layer.build((None, None, (1 + sees_context) * config.width))
         if config.attention != "none":
-            self.attention = ATTENTIONS[config.attention](
-                config.width, dtype=self.dtype_policy, name="attention"
-            )
-            self.output_dense = keras.layers.Dense(
-                config.width,
-                activation="tanh",
-                use_bias=False,
-                dtype=self.dtype_policy,
-                name="output",
-            )
+            self.key = self._make_dense("key", config.width)
+            self.output_dense = self._make_dense("output", config.width, 2 * config.width)
+        if config.attention == "additive":
+            self.query = self._make_dense("query", config.width)
+            self.score = self._make_dense("score", 1)
         self.build()
 
     def _make_layer(self, name: str, width: int, go_backwards: bool = False) -> keras.layers.RNN:
@@ -161,6 +106,11 @@ class RNNSeq2Seq(EncoderDecoder):
             name=name,
         )
 
+    def _make_dense(self, name: str, width: int, width_in: int = 0) -> keras.layers.Dense:
+        dense = keras.layers.Dense(width, use_bias=False, dtype=self.dtype_policy, name=name)
+        dense.build((None, None, width_in or self.config.width))
+        return dense
+
     # === The encoder ===
 
     def encode(
@@ -170,8 +120,8 @@ class RNNSeq2Seq(EncoderDecoder):
 
         Returns:
             For each layer the state that the decoder begins with, (h,) or, for the LSTM, (h, c),
-            each (B, D): what the two directions end in, side by side. And what attention looks at,
-            see `Seen`; nothing without attention.
+            each (B, D): what the two directions end in, side by side. And what attention looks at:
+            keys (B, S, D), values (B, S, D), and where there is something, (B, S).
         """
         if source_mask is None:
             source_mask = ops.ones_like(source_ids, dtype="bool")
@@ -190,7 +140,7 @@ class RNNSeq2Seq(EncoderDecoder):
             x = self.dropout(x, training=training)
             both = zip(after_last, after_first, strict=True)
             states.append(tuple(ops.concatenate(pair, axis=-1) for pair in both))  # (B, D)
-        seen = () if self.config.attention == "none" else (self.attention.key(x), x, is_token)
+        seen = () if self.config.attention == "none" else (self.key(x), x, is_token)
         return tuple(states), seen
 
     # === The decoder ===
@@ -214,66 +164,33 @@ class RNNSeq2Seq(EncoderDecoder):
         self, token_ids: Tensor, memory: Memory, cache: Cache, training: bool
     ) -> tuple[Tensor, Cache, Tensor | None]:
         """Return s~ (B, T, D), each layer's state, and the weights of attention (B, T, S)."""
+        cell, attention = self.config.cell, self.config.attention
         initial, seen = memory
         x = self.dropout(self.token_embedding(token_ids), training=training)  # (B, T, D)
         states, context, weights = [], None, None
         for layer, state in zip(
             self.decoder_layers, initial if cache is None else cache, strict=True
         ):
-            if self.config.attention == "additive" and layer is self.decoder_layers[0]:
-                x, state, context, weights = self._attend_and_recur(layer, x, state, seen)
+            if attention == "additive" and layer is self.decoder_layers[0]:
+                kernels = (layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias)
+                kernels = (*kernels, self.query.kernel, self.score.kernel)
+                kernels = (ops.cast(kernel, self.compute_dtype) for kernel in kernels)
+                x, context, weights, state = recur_attending(CELLS[cell], x, state, seen, *kernels)
             else:
-                x, state = run_layer(self.config.cell, layer, x, state, by_keras=self.by_keras)
+                x, state = run_layer(cell, layer, x, state, by_keras=self.by_keras)
             x = self.dropout(x, training=training)
             states.append(state)
-        if self.config.attention == "none":
+        if attention == "none":
             return x, tuple(states), None
-        if self.config.attention == "multiplicative":
-            context, weights = self.attention(x, *seen)  # (B, T, D), (B, T, S)
-        x = self.output_dense(ops.concatenate([context, x], axis=-1))  # (B, T, D)
+        if attention == "multiplicative":
+            context, weights = multiplicative_attention(x, seen)  # (B, T, D), (B, T, S)
+        x = ops.tanh(self.output_dense(ops.concatenate([context, x], axis=-1)))  # (B, T, D)
         return self.dropout(x, training=training), tuple(states), weights
-
-    def _attend_and_recur(
-        self, layer: keras.layers.RNN, x: Tensor, state: State, seen: Seen
-    ) -> tuple[Tensor, State, Tensor, Tensor]:
-        """Run a layer that looks at the source before each step, over x (B, T, D).
-
-        Of several layers the lowest does it, and its query is its own state, so that those above it
-        need not wait (Wu et al. 2016, section 3).
-
-        Returns:
-            h (B, T, D), the state after the last step, contexts (B, T, D), weights (B, T, S).
-        """
-        cell = CELLS[self.config.cell]
-        kernel, recurrent_kernel, bias = (
-            ops.cast(weight, self.compute_dtype)
-            for weight in (layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias)
-        )
-        token_kernel, context_kernel = ops.split(kernel, 2, axis=0)  # (D, G D) each
-        input_bias, state_bias = (bias[0], bias[1]) if len(bias.shape) == 2 else (bias, 0.0)
-
-        # What is stacked over time must also be carried, for TensorFlow's sake; nothing reads it.
-        def step(carried: tuple, xw: Tensor) -> tuple[tuple, tuple]:
-            state, _, _ = carried
-            context, weights = self.attention(state[0][:, None], *seen)  # (B, 1, D), (B, 1, S)
-            context, weights = context[:, 0], weights[:, 0]
-            state, _ = cell.forward(
-                xw + context @ context_kernel, state[0] @ recurrent_kernel + state_bias, state
-            )
-            return (state, context, weights), (state, context, weights)
-
-        nothing = (ops.zeros_like(state[0]), ops.zeros_like(seen[0][..., 0]))  # (B, D), (B, S)
-        xws = ops.transpose(x, (1, 0, 2)) @ token_kernel + input_bias  # (T, B, G D)
-        (last, _, _), (states, contexts, weights) = ops.scan(step, (state, *nothing), xws)
-        hs, contexts, weights = (
-            ops.transpose(stacked, (1, 0, 2)) for stacked in (states[0], contexts, weights)
-        )
-        return hs, last, contexts, weights
 
     @property
     def prefers_xla(self) -> bool:
-        """Whether XLA makes it faster: `recurrence`, but neither cuDNN nor a loop that attends."""
-        return not self.by_keras and self.config.attention != "additive"
+        """Whether XLA makes it faster: `recurrence`, but not cuDNN."""
+        return not self.by_keras
 
     def logits(self, hidden_states: Tensor) -> Tensor:
         """Map states (..., D) to logits (..., V) float32."""

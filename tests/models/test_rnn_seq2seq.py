@@ -97,7 +97,7 @@ def test_multiplicative_attention_is_the_formulas_of_the_paper(cell):
     states, *_ = layer(model.token_embedding(INPUTS["token_ids"]), initial_state=list(initial[0]))
     values, states = arrays((values, states))
     (key_kernel,), (output_kernel,) = (
-        layer.get_weights() for layer in (model.attention.key, model.output_dense)
+        layer.get_weights() for layer in (model.key, model.output_dense)
     )
     weights = np.zeros((3, T, S))
     for row, length in enumerate(LENGTHS):
@@ -119,10 +119,9 @@ def test_additive_attention_is_the_formulas_of_the_paper(cell):
     model = make(cell=cell, attention="additive")
     memory = model.encode(INPUTS["source_ids"], INPUTS["source_mask"])
     initial, (_, values, _) = memory
-    layer, attention = model.decoder_layers[0], model.attention
+    layer = model.decoder_layers[0]
     (key_kernel,), (query_kernel,), (score_kernel,), (output_kernel,) = (
-        layer.get_weights()
-        for layer in (attention.key, attention.query, attention.score, model.output_dense)
+        layer.get_weights() for layer in (model.key, model.query, model.score, model.output_dense)
     )
     x = keras.ops.convert_to_numpy(model.token_embedding(INPUTS["token_ids"]))
     values, state = arrays((values, list(initial[0])))
