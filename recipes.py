@@ -5,7 +5,7 @@ that overrides it, `--model.num-layers 8`.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -190,18 +190,7 @@ RECIPES: dict[str, Recipe] = {
             tie_embeddings=False,
         ),
         data=DataConfig(),
-        train=TrainConfig(
-            minutes=1,
-            batch_size=24,
-            optimizer="muon",
-            learning_rate=0.01,
-            final_learning_rate=0.0,
-            warmup=0.02,
-            weight_decay=0.01,
-            beta_2=0.95,
-            clip_norm=0.0,
-            validate_every=200,
-        ),
+        train=replace(_MUON_ON_SHAKESPEARE, minutes=1),
     ),
     "gpt-nano": Recipe(
         description="nanoGPT's CPU setting: 4 layers of width 128, 2,000 steps.",
@@ -246,18 +235,7 @@ RECIPES: dict[str, Recipe] = {
         description="A small Llama: Shakespeare in two CPU minutes.",
         model=LlamaConfig(context_length=64, num_layers=4, num_heads=4, num_kv_heads=2, width=96),
         data=DataConfig(),
-        train=TrainConfig(
-            minutes=2,
-            batch_size=24,
-            optimizer="muon",
-            learning_rate=0.012,
-            final_learning_rate=0.0,
-            warmup=0.02,
-            weight_decay=0.01,
-            beta_2=0.95,
-            clip_norm=0.0,
-            validate_every=200,
-        ),
+        train=replace(_MUON_ON_SHAKESPEARE, learning_rate=0.012),
     ),
     "lstm-shakespeare": Recipe(
         description="An LSTM language model: Shakespeare in two CPU minutes.",
@@ -308,40 +286,40 @@ RECIPES: dict[str, Recipe] = {
     ),
     "bert-shakespeare": Recipe(
         description="A BERT that fills in hidden words of Shakespeare, in five CPU minutes.",
-        model=BERTConfig(context_length=64, num_layers=4, num_heads=4, width=128, dropout=0.0),
-        data=DataConfig(tokenizer="wordpiece", vocab_size=4096),
-        train=TrainConfig(
-            minutes=5,
-            batch_size=32,
-            optimizer="adamw",
-            learning_rate=2e-3,
-            final_learning_rate=0.0,
-            warmup=0.1,
-            weight_decay=0.01,
+        model=BERTConfig(
+            context_length=64, num_layers=3, num_heads=3, width=96, dropout=0.0, norm_first=True
         ),
-        task=MaskedLanguageModelingConfig(),
+        data=DataConfig(tokenizer="wordpiece", vocab_size=2048),
+        train=replace(_MUON_ON_SHAKESPEARE, minutes=5),
+        task=MaskedLanguageModelingConfig(mask_share=0.3),
     ),
     "transformer-reverse": Recipe(
-        description="The Transformer of Vaswani et al. (2017), small, turns strings round.",
-        model=TransformerConfig(context_length=16, num_layers=2, num_heads=4, width=64),
+        description="The Transformer of Vaswani et al. (2017), small, writes strings backwards.",
+        model=TransformerConfig(
+            context_length=16, num_layers=1, num_heads=4, width=64, dropout=0.0
+        ),
         data=DataConfig(name="reverse"),
         train=TrainConfig(
-            minutes=1,
+            minutes=0.75,
             batch_size=64,
             optimizer="adam",
-            learning_rate=2e-3,
-            schedule="inverse-root",
+            learning_rate=4e-3,
+            final_learning_rate=0.0,
             beta_2=0.98,
             label_smoothing=0.1,
         ),
         task=SequenceToSequenceConfig(),
     ),
     "seq2seq-reverse": Recipe(
-        description="An LSTM with the attention of Luong et al. (2015) turns strings round.",
+        description="An LSTM with the attention of Luong et al. (2015) writes strings backwards.",
         model=RNNSeq2SeqConfig(context_length=16, width=128),
         data=DataConfig(name="reverse"),
         train=TrainConfig(
-            minutes=1, batch_size=64, optimizer="adam", learning_rate=4e-3, final_learning_rate=0.0
+            minutes=0.75,
+            batch_size=64,
+            optimizer="adam",
+            learning_rate=4e-3,
+            final_learning_rate=0.0,
         ),
         task=SequenceToSequenceConfig(),
     ),
