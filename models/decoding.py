@@ -128,6 +128,8 @@ class _Generator:
         self.model, self.end_id = model, end_id
         self.keras_model = model if isinstance(model, keras.Model) else None  # has variables
         self.sampler = make_sampler(sampling, model.config.vocab_size)
+        width = sampling.num_beams if sampling.sampler == "beam" else sampling.candidates
+        self.width = min(width, model.config.vocab_size)  # texts that a search compares
         state = self.sampler.variables
         self._read = compiled(
             lambda source: model.begin(*source, model.max_length or 0), model, model.prefers_xla
@@ -273,20 +275,17 @@ class _Generator:
         """Fill the room (B, R) after the prompt (B, T); return both, (B, T + R)."""
         length = prompt.shape[1]
         tokens = ops.concatenate([prompt, room], axis=1)
-        if source is None:
-            cache = self.model.initial_cache(*tokens.shape)
-        else:
-            cache = self.model.begin(*source, tokens.shape[1])
+        go_on, cache = self._begin_search(prompt.shape[0], tokens.shape[1], source)
         hidden = []
         if length > 1:
-            states, cache = self.model.hidden_states(prompt[:, :-1], cache, 0)
+            states, cache = go_on(prompt[:, :-1], cache, 0)
             hidden.append(states)
-        last, _ = self.model.hidden_states(prompt[:, -1:], cache, length - 1)
+        last, _ = go_on(prompt[:, -1:], cache, length - 1)
         hidden += [last, ops.zeros((*room.shape, last.shape[-1]), last.dtype)]
 
         def step(tokens: Tensor, cache: Cache, index: Tensor) -> tuple[Tensor, Tensor, Cache]:
             token_ids = ops.take(tokens, index - 1, axis=1)[:, None]
-            states, cache = self.model.hidden_states(token_ids, cache, index - 1)
+            states, cache = go_on(token_ids, cache, index - 1)
             logits = self.model.logits(states)[:, 0]  # (B, V)
             if self.end_id is not None:
                 # After the end comes the end, for certain, so that a text's score stays what it is.
@@ -306,3 +305,28 @@ class _Generator:
             hidden_states=ops.concatenate(hidden, axis=1),
             model=self.keras_model,
         )
+
+    def _begin_search(
+        self, batch_size: int, length: int, source: Source | None
+    ) -> tuple[Callable[[Tensor, Cache, int | Tensor], tuple[Tensor, Cache]], Cache]:
+        """Return how hidden states go on from a cache, and the cache to begin with.
+
+        The texts that a search compares are often exchanged for one another, and their caches with
+        them. What a model makes of a source is the same for all of its texts and stays out of that.
+        """
+        if source is None:
+            return self.model.hidden_states, self.model.initial_cache(batch_size, length)
+        memory, cache = self.model.begin(*source, length)
+        memories = {
+            batch_size * number: keras.tree.map_structure(
+                lambda x, number=number: ops.repeat(x, number, axis=0), memory
+            )
+            for number in (1, self.width)
+        }
+
+        def go_on(token_ids: Tensor, cache: Cache, index: int | Tensor) -> tuple[Tensor, Cache]:
+            cache = (memories[token_ids.shape[0]], cache)
+            states, (_, cache) = self.model.hidden_states(token_ids, cache, index)
+            return states, cache
+
+        return go_on, cache
