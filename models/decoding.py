@@ -84,7 +84,7 @@ def generate(
     if not prompts or min(map(len, prompts)) < 1:
         raise InputError("an empty prompt cannot be continued; give at least one token.")
     if isinstance(model, EncoderDecoder):
-        source = _checked(source, len(prompts), model.max_length)
+        source = _padded(source, len(prompts), model.max_length)
     elif source is not None:
         raise InputError("a source was given to a model that reads none; put it into the prompt.")
     generator = _generator(model, replace(sampling, seed=None), end_id)
@@ -99,8 +99,8 @@ def generate(
     return rows
 
 
-def _checked(source: Source | None, num_rows: int, limit: int | None) -> Source:
-    """Pad a source to one of a few lengths, each of which is compiled once."""
+def _padded(source: Source | None, num_rows: int, limit: int | None) -> Source:
+    """Check a source, and pad it to one of a few lengths, each of which is compiled once."""
     if source is None or len(source[0]) != num_rows:
         number = "none" if source is None else len(source[0])
         raise InputError(

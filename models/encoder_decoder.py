@@ -12,7 +12,6 @@ Shapes: B batch, S source positions, T positions, D width, V vocabulary.
 from typing import Any
 
 import keras
-from keras import ops
 
 from .language_model import Cache, LanguageModel, Tensor
 
@@ -120,9 +119,5 @@ class EncoderDecoder(LanguageModel):
     def token_log_probs(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return log P(token_t | tokens before t, source): inputs of `call` to (B, T) float32."""
         token_ids = inputs["token_ids"]
-        first = ops.take(ops.log_softmax(self.first_logits()), token_ids[:, :1])  # (B, 1)
         logits = self({**inputs, "token_ids": token_ids[:, :-1]})  # (B, T - 1, V)
-        log_probs = ops.take_along_axis(
-            ops.log_softmax(logits, axis=-1), token_ids[:, 1:, None], axis=-1
-        )
-        return ops.concatenate([first, log_probs[..., 0]], axis=1)
+        return self._log_probs_by(logits, token_ids)

@@ -108,8 +108,12 @@ class LanguageModel(keras.Model):
 
         The probabilities of all texts of T tokens sum to one.
         """
+        return self._log_probs_by(self(token_ids[:, :-1]), token_ids)
+
+    def _log_probs_by(self, logits: Tensor, token_ids: Tensor) -> Tensor:
+        """Return log P(token_t | before): logits (B, T - 1, V) of all but the first, ids (B, T)."""
         first = ops.take(ops.log_softmax(self.first_logits()), token_ids[:, :1])  # (B, 1)
-        log_probs = ops.log_softmax(self(token_ids[:, :-1]), axis=-1)  # (B, T - 1, V)
+        log_probs = ops.log_softmax(logits, axis=-1)  # (B, T - 1, V)
         log_probs = ops.take_along_axis(log_probs, token_ids[:, 1:, None], axis=-1)[..., 0]
         return ops.concatenate([first, log_probs], axis=1)
 

@@ -139,7 +139,7 @@ def run_layer(
         layer: one that returns sequences and states.
         x: (B, T, D_in).
         state: the state before the first position that it reads.
-        mask: as for `recur`; what stands at padding in the output is for nobody to look at.
+        mask: as for `recur`; the output at padding means nothing.
         by_keras: whether Keras runs it, as it should where there is cuDNN.
 
     Returns:

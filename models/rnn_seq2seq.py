@@ -124,7 +124,8 @@ class RNNSeq2Seq(EncoderDecoder):
             keys (B, S, D), values (B, S, D), and where there is something, (B, S).
         """
         if source_mask is None:
-            source_mask = ops.ones_like(source_ids, dtype="bool")
+            source_mask = ops.ones_like(source_ids)
+        source_mask = ops.cast(source_mask, "bool")
         # A source without a token is read as one of a single token: cuDNN refuses the former.
         is_token = ops.logical_or(source_mask, ops.arange(ops.shape(source_ids)[1]) == 0)  # (B, S)
         x = self.dropout(self.token_embedding(source_ids), training=training)  # (B, S, D)

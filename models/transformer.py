@@ -6,7 +6,8 @@
     P(next token) = softmax(h_N E^T)
 
 Its blocks are post-norm, as published; `norm_first` makes them pre-norm, which trains without a
-warm-up and needs one more normalisation after the last block (Xiong et al. 2020).
+warm-up and needs one more normalisation after the last block (Xiong et al. 2020). Dropout is on the
+embeddings and on what each part adds, not on the weights of attention (section 5.4).
 
 Shapes: B batch, S source positions, T positions, D width, H heads, K head width, V vocabulary,
 N blocks.
@@ -130,7 +131,8 @@ class Transformer(EncoderDecoder):
             For each decoder block keys and values, two tensors (B, S, H, K), and the mask (B, S).
         """
         if source_mask is None:
-            source_mask = ops.ones_like(source_ids, dtype="bool")
+            source_mask = ops.ones_like(source_ids)
+        source_mask = ops.cast(source_mask, "bool")
         mask = padding_mask(source_mask)  # (B, 1, 1, S)
         x = self.embed(source_ids, training=training)  # (B, S, D)
         for block in self.encoder_blocks:

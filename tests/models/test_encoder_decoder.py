@@ -29,10 +29,16 @@ CONFIGS = {
     "transformer pre-norm": TransformerConfig(**SMALL, num_layers=1, norm_first=True),
     **{
         f"{cell} {attention}": RNNSeq2SeqConfig(
-            **SMALL, num_layers=layers, cell=cell, attention=attention
+            **SMALL, num_layers=num_layers, cell=cell, attention=attention
         )
-        for cell, layers in (("lstm", 2), ("gru", 1))
-        for attention in ("additive", "multiplicative", "none")
+        for cell, attention, num_layers in (
+            ("lstm", "additive", 2),
+            ("lstm", "multiplicative", 1),
+            ("lstm", "none", 2),
+            ("gru", "additive", 1),
+            ("gru", "multiplicative", 2),
+            ("gru", "none", 1),
+        )
     },
 }
 every_model = pytest.mark.parametrize("name", CONFIGS)
@@ -212,11 +218,9 @@ def test_training_is_finite_in_every_precision_with_a_row_of_padding(name, polic
     inputs["source_mask"][1] = False
     weights = np.ones((3, T), "float32")
     weights[1] = 0
-    model.compile("adam", loss=NextTokenLoss(), run_eagerly=True)
-    losses = [
-        model.train_on_batch(inputs, inputs["token_ids"], sample_weight=weights) for _ in range(2)
-    ]
-    assert np.isfinite(losses).all()
+    model.compile("sgd", loss=NextTokenLoss(), run_eagerly=True)
+    loss = model.train_on_batch(inputs, inputs["token_ids"], sample_weight=weights)
+    assert np.isfinite(loss)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
     dtype = keras.dtype_policies.get(policy).compute_dtype
@@ -234,19 +238,20 @@ def test_one_batch_can_be_learnt_by_heart(name):
     keras.utils.set_random_seed(0)
     model, inputs = families.build(replace(CONFIGS[name], dropout=0.0)), some_inputs()
     next_token_ids = np.roll(inputs["token_ids"], -1, axis=1)
-    model.compile(keras.optimizers.Adam(0.03), loss=NextTokenLoss(), jit_compile=False)
-    for _ in range(200):
+    learning_rate = 0.01 if isinstance(model, Transformer) else 0.03
+    model.compile(keras.optimizers.Adam(learning_rate), loss=NextTokenLoss(), jit_compile=False)
+    for _ in range(150):
         loss = model.train_on_batch(inputs, next_token_ids)
     assert float(loss) < 0.1
 
 
 @every_model
-def test_probabilities_of_all_texts_of_three_tokens_sum_to_one(name):
+def test_probabilities_of_all_texts_of_two_tokens_sum_to_one(name):
     model = made(name)
-    texts = np.stack(np.meshgrid(*[np.arange(V)] * 3), axis=-1).reshape(-1, 3).astype("int32")
-    source_ids = np.repeat(some_inputs(1)["source_ids"], V**3, axis=0)
+    texts = np.stack(np.meshgrid(*[np.arange(V)] * 2), axis=-1).reshape(-1, 2).astype("int32")
+    source_ids = np.repeat(some_inputs(1)["source_ids"], V**2, axis=0)
     log_probs = model.token_log_probs({"source_ids": source_ids, "token_ids": texts})
-    assert log_probs.shape == (V**3, 3)
+    assert log_probs.shape == (V**2, 2)
     assert np.exp(np.sum(log_probs, axis=1)).sum() == pytest.approx(1, abs=1e-4)
 
 
