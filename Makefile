@@ -19,7 +19,7 @@ demo: $(VENV)/installed
 	$(BIN)/python evaluate.py runs/demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

@@ -162,10 +162,10 @@ def test_training_is_finite_in_every_precision_with_a_row_of_padding(name, polic
     model, token_ids = make(name, policy), some_ids()
     weights = np.ones((3, T - 1), "float32")
     weights[1] = 0
-    model.compile("adam", loss=NextTokenLoss(), jit_compile=False)
+    model.compile("sgd", loss=NextTokenLoss(), run_eagerly=True)  # a step or two need no graph
     losses = [
         model.train_on_batch(token_ids[:, :-1], token_ids[:, 1:], sample_weight=weights)
-        for _ in range(3)
+        for _ in range(2)
     ]
     assert np.isfinite(losses).all()
     assert all(np.isfinite(weight).all() for weight in model.get_weights())

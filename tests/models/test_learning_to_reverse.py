@@ -31,7 +31,13 @@ def some_words(rng, number):
     return words, np.pad(words[:, ::-1], ((0, 0), (1, 1)), constant_values=(START, END))
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name == "transformer" else pytest.mark.slow)
+        for name in SETTINGS
+    ],
+)
 def test_new_words_are_reversed_without_a_mistake(name):
     keras.utils.set_random_seed(0)
     config, steps, learning_rate = SETTINGS[name]

@@ -142,10 +142,11 @@ def test_rnn_equals_torch(cell, torch):
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize(("initial_scale", "is_clipped"), [(0.5, False), (2.0, True)])
+@pytest.mark.parametrize(("initial_scale", "is_clipped"), [(0.5, False), (3.0, True)])
 def test_training_by_the_recipe_of_zaremba_equals_that_in_torch(initial_scale, is_clipped, torch):
     # As the paper has it: losses added up over the window, learning rate 1, gradients of at most 5,
     # half the rate in each epoch after the fourth. Here an epoch is a single window.
+    keras.utils.set_random_seed(0)
     recipe = recipes.find("lstm-ptb-small")
     config = replace(recipe.model, vocab_size=500, width=8, initial_scale=initial_scale)
     batch, length, steps = recipe.train.batch_size, config.context_length, 7
