@@ -240,11 +240,7 @@ def scoring_windows(
         weights float32: 1 where the token counts, 0 where another window counts it and in the
         padding. All batches have the same shape.
     """
-    if tokens.num_tokens < 2:
-        raise InputError(
-            "the held-out text has fewer than two tokens, so there is nothing to predict; give a "
-            "longer one."
-        )
+    _check_two(tokens)
     num_windows = 1 + max(0, -(-(tokens.num_tokens - 1 - length) // stride))
     num_batches = -(-num_windows // batch_size)
     positions = tf.range(length, dtype=tf.int64)  # (T,)
@@ -277,6 +273,7 @@ def scoring_continuations(tokens: TokenFile, length: int, batch_size: int) -> tf
         tokens before the window and which of them there are (bool), the window with the token
         before it and without its last, the window, and 1 where a token counts (float32).
     """
+    _check_two(tokens)
     num_batches = -(-(tokens.num_tokens - 1) // (length * batch_size))
     positions = tf.range(length, dtype=tf.int64)  # (T,)
 
@@ -295,6 +292,14 @@ def scoring_continuations(tokens: TokenFile, length: int, batch_size: int) -> tf
     starts = tf.data.Dataset.range(1, 1 + num_batches * batch_size * length, length)
     windows = starts.batch(batch_size, drop_remainder=True).map(cut)
     return without_autotune(windows.prefetch(PREFETCHED_BATCHES))
+
+
+def _check_two(tokens: TokenFile) -> None:
+    if tokens.num_tokens < 2:
+        raise InputError(
+            "the held-out text has fewer than two tokens, so there is nothing to predict; give a "
+            "longer one."
+        )
 
 
 def head(tokens: TokenFile, limit: int) -> TokenFile:

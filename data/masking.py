@@ -78,7 +78,7 @@ class Masking:
         Raises:
             InputError: if the text is shorter than one example.
         """
-        self._check(tokens)
+        self.check(tokens)
         starts = scattered_starts(
             tokens.num_tokens, self.num_text_tokens, batch_size, self.seed, first_batch
         )
@@ -94,7 +94,7 @@ class Masking:
         What is too short for an example at the end is left out, and so is what does not fill a
         batch, unless there would be none.
         """
-        self._check(tokens)
+        self.check(tokens)
         number = tokens.num_tokens // self.num_text_tokens
         batch_size = min(batch_size, number)
         starts = tf.data.Dataset.range(0, number * self.num_text_tokens, self.num_text_tokens)
@@ -103,7 +103,12 @@ class Masking:
             starts.map(lambda number, starts: self.masked(tokens, starts, number))
         )
 
-    def _check(self, tokens: TokenFile) -> None:
+    def check(self, tokens: TokenFile) -> None:
+        """Refuse a text that is shorter than one example, and an example that has no room for text.
+
+        Raises:
+            InputError: saying which it is.
+        """
         if tokens.num_tokens < self.num_text_tokens:
             raise InputError(
                 f"the text has {tokens.num_tokens} tokens and one example needs "

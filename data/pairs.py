@@ -89,6 +89,11 @@ def _write(folder: Path, text: Text, text_sha256: str, tokenizer: Tokenizer) -> 
         for part in pair:
             ids.append(tokenizer.encode(part))
             lengths.append(len(ids[-1]))
+    if not lengths:
+        raise InputError(
+            f"{text.spans[0].path} has no pair in it; give lines of a source and a target with a "
+            "tab between them."
+        )
     pairs = PairFile(
         folder=folder,
         text_sha256=text_sha256,
@@ -97,7 +102,7 @@ def _write(folder: Path, text: Text, text_sha256: str, tokenizer: Tokenizer) -> 
     )
     about = {name: value for name, value in asdict(pairs).items() if name != "folder"}
     with whole_folder(folder) as scratch:
-        np.save(scratch / "ids.npy", np.concatenate(ids) if ids else np.zeros(0, np.int32))
+        np.save(scratch / "ids.npy", np.concatenate(ids))
         np.save(scratch / "offsets.npy", np.cumsum([0, *lengths]))
         (scratch / "about.json").write_text(json.dumps(about))
 

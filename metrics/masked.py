@@ -16,7 +16,6 @@ class MaskedScore:
         sentence_nats: -log P of the answers about sentences together.
         sentences_correct: how many of them were right.
         num_sentences: how many there were.
-        asks_for_sentences: whether they were asked for.
         pseudo_log_probs: log P of tokens that were hidden one by one.
     """
 
@@ -26,7 +25,6 @@ class MaskedScore:
     sentence_nats: float = 0.0
     sentences_correct: float = 0.0
     num_sentences: float = 0.0
-    asks_for_sentences: bool = False
     pseudo_log_probs: tuple[float, ...] = ()
 
     def with_pseudo_log_probs(self, log_probs: tuple[float, ...]) -> "MaskedScore":
@@ -51,7 +49,7 @@ class MaskedScore:
     @property
     def sentence_accuracy(self) -> float | None:
         """Share of right answers about sentences; None if none was asked for."""
-        return self.sentences_correct / self.num_sentences if self.asks_for_sentences else None
+        return self.sentences_correct / self.num_sentences if self.num_sentences else None
 
     @property
     def pseudo_perplexity(self) -> float | None:
@@ -78,7 +76,7 @@ class MaskedScore:
     def in_words(self) -> str:
         """Return the scores in a line."""
         words = f"masked loss {self.loss:.3f} nats, masked accuracy {self.accuracy:.1%}"
-        if self.asks_for_sentences:
+        if self.num_sentences:
             words += f", sentence accuracy {self.sentence_accuracy:.1%}"
         if self.pseudo_log_probs:
             words += f", pseudo-perplexity {self.pseudo_perplexity:.2f}"

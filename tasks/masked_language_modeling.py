@@ -59,7 +59,9 @@ class MaskedLanguageModeling(Task):
 
     def encode(self, text: Text) -> TokenFile:
         """Return the text as tokens."""
-        return batches.tokenize(text, self.tokenizer)
+        tokens = batches.tokenize(text, self.tokenizer)
+        self.masking(SCORING_SEED).check(tokens)
+        return tokens
 
     def masking(self, seed: int) -> Masking:
         """Return how examples are made."""
@@ -98,9 +100,10 @@ class MaskedLanguageModeling(Task):
 
     def score_in_training(self, model: BERT, examples: TokenFile, limit: int) -> MaskedScore:
         """Score without the pseudo-perplexity, which takes long."""
-        examples = batches.head(examples, limit)
+        at_least_one = self.masking(SCORING_SEED).num_text_tokens
+        examples = batches.head(examples, max(limit, at_least_one))
         sums = np.sum([list(map(float, batch)) for batch in self._sums(model, examples)], axis=0)
-        return MaskedScore(*sums.tolist(), asks_for_sentences=self.config.sentences != "none")
+        return MaskedScore(*sums.tolist())
 
     def score(
         self,

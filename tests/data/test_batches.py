@@ -175,6 +175,11 @@ def test_reading_before_the_beginning_gives_zeros(counting):
     assert counting(5).read([-2, -9], 4).tolist() == [[0, 0, 0, 1], [0, 0, 0, 0]]
 
 
+def test_a_text_of_one_token_has_nothing_to_continue(counting):
+    with pytest.raises(InputError, match="fewer than two tokens"):
+        batches.scoring_continuations(counting(1), 8, batch_size=3)
+
+
 @pytest.mark.parametrize("num_tokens", [2, 8, 9, 10, 50])
 def test_continuations_score_every_token_but_the_first_once_after_those_before_it(
     num_tokens, counting

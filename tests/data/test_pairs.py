@@ -78,6 +78,13 @@ def test_a_line_that_is_no_pair_is_refused_by_its_number(line, tmp_path):
         list(pairs.parse(Text.of(path)))
 
 
+def test_a_text_without_a_pair_is_refused(made, tmp_path):
+    path = tmp_path / "empty.txt"
+    path.write_text("\n\n")
+    with pytest.raises(InputError, match=r"empty.txt has no pair in it"):
+        pairs.encode_pairs(Text.of(path), made[0])
+
+
 @pytest.mark.parametrize(("name", "target"), [("reverse", lambda s: s[::-1]), ("copy", str)])
 def test_the_strings_to_learn_are_right_and_never_in_two_splits(name, target):
     corpus = datasets.load(datasets.DataConfig(name=name))

@@ -5,6 +5,7 @@ from kerazoo.data import tokenizers
 from kerazoo.data.batches import tokenize
 from kerazoo.data.text import Text
 from kerazoo.data.tokenizers import BERT_TOKENS
+from kerazoo.errors import InputError
 from kerazoo.models import families
 from kerazoo.models.configs import BERTConfig
 from kerazoo.tasks import masked_language_modeling
@@ -49,6 +50,15 @@ def test_the_score_is_counted_over_what_was_hidden(made):
     assert score.loss == pytest.approx(nats / hidden, rel=1e-4)
     assert score.accuracy == pytest.approx(right / hidden)
     assert score.sentence_accuracy == pytest.approx(sentences_right / sentences)
+
+
+def test_a_text_shorter_than_an_example_is_refused_before_training(made, tmp_path):
+    task, tokens, model = made
+    path = tmp_path / "short.txt"
+    path.write_text("the cat")
+    with pytest.raises(InputError, match="7 tokens and one example needs 13"):
+        task.encode(Text.of(path))
+    assert task.score_in_training(model, tokens, limit=1).num_sentences == 1
 
 
 def test_the_pseudo_perplexity_hides_each_token_in_turn(made, monkeypatch):
