@@ -102,7 +102,8 @@ def evaluate(
     Raises:
         InputError: if the data have no such split.
     """
-    corpus = datasets.load(data or run.recipe.data, run.recipe.task.one_a_line)
+    kind = "pairs" if run.recipe.task.one_a_line else "text"
+    corpus = datasets.load(data or run.recipe.data, kind)
     splits = corpus.splits
     if split is None:
         split = "test" if "test" in splits else "validation"

@@ -407,7 +407,7 @@ def from_json(content: Mapping[str, Any]) -> Recipe:
     for name in ("text", "validation"):
         if data[name] is not None:
             data[name] = Path(data[name])
-    data["cleaning"] = tuple(data["cleaning"])
+    data |= {name: tuple(data.get(name, ())) for name in ("cleaning", "columns")}
     return Recipe(
         description=content["description"],
         model=_MODEL_CONFIGS[model.pop("family")](**model),

@@ -79,7 +79,7 @@ def train(
     keras.utils.set_random_seed(settings.seed)
 
     # Text to ids; the tokenizer learns from the training text alone.
-    corpus = datasets.load(recipe.data, recipe.task.one_a_line)
+    corpus = datasets.load(recipe.data, "pairs" if recipe.task.one_a_line else "text")
     if resume and (folder / "tokenizer.json").is_file():
         tokenizer = tokenizers.Tokenizer.load(folder / "tokenizer.json")
     else:

@@ -140,7 +140,7 @@ def read_questions(path: Path) -> Questions:
     Raises:
         InputError: if the file cannot be read or has another format.
     """
-    content = _read_json(path)
+    content = read_json(path)
     answers: dict[str, tuple[str, ...]] = {}
     try:
         for article in content["data"]:
@@ -163,7 +163,7 @@ def read_answers(path: Path) -> dict[str, str]:
     Raises:
         InputError: if the file cannot be read or has something else than answers.
     """
-    answers = _read_json(path)
+    answers = read_json(path)
     if not isinstance(answers, dict):
         raise InputError(f'{path} has no answers by id; give {{"ID": "ANSWER", ...}}.')
     for key, answer in answers.items():
@@ -246,7 +246,12 @@ def _number(written: str) -> float:
         return math.nan
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        InputError: if the file cannot be read, or is not JSON.
+    """
     try:
         return json.loads("\n".join(read_lines(path)))
     except json.JSONDecodeError as error:

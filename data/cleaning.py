@@ -89,9 +89,15 @@ def redact(lines: Lines) -> Iterator[str]:
         yield _PHONE.sub("<phone>", _EMAIL.sub("<email>", line))
 
 
+def lowercase(lines: Lines) -> Iterator[str]:
+    """Make all letters small."""
+    for line in lines:
+        yield line.lower()
+
+
 STEPS: dict[str, Callable[[Lines], Iterator[str]]] = {
     step.__name__: step
-    for step in (html, control, nfc, mojibake, whitespace, near_duplicates, redact)
+    for step in (html, control, nfc, mojibake, whitespace, near_duplicates, redact, lowercase)
 }
 
 

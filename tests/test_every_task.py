@@ -77,7 +77,8 @@ def test_a_run_loads_and_scores_as_reported(task, finished):
     assert recipes.from_json(json.loads(json.dumps(recipes.to_json(run.recipe)))) == run.recipe
     from kerazoo.data.datasets import load
 
-    examples = run.task.encode(load(run.recipe.data, run.recipe.task.one_a_line).validation)
+    kind = "pairs" if task == "pairs" else "text"
+    examples = run.task.encode(load(run.recipe.data, kind).validation)
     score = run.task.score_in_training(run.model, examples, 10**6)
     assert score.loss == pytest.approx(run.report["validation"]["loss"], rel=1e-4)
     assert score.loss < np.log(run.tokenizer.vocab_size)
@@ -220,7 +221,7 @@ def test_a_model_that_cannot_do_a_task_is_refused(model, task, message, small_te
     ("arguments", "message"),
     [
         (["bert-shakespeare", "--task.mask-share", "0.9"], "--task.mask-share is 0.9; it must be"),
-        (["transformer-reverse", "--data.name", "pydoc"], "is no pair; give a source and a target"),
+        (["transformer-reverse", "--data.name", "pydoc"], "has text, and the task reads pairs"),
     ],
 )
 def test_wrong_settings_of_a_task_are_refused(arguments, message, tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from kerazoo.data import datasets
+from kerazoo.data import datasets, datasets_of_text
 from kerazoo.data.datasets import DataConfig, load
 from kerazoo.data.sources import place
 from kerazoo.errors import InputError
@@ -132,7 +132,7 @@ def test_stage_directions_keep_brackets_and_speakers_a_colon():
         "# A Play\n\n## ACT I\n\n_Enter PUCK, and\nothers_\n\n**PUCK**  \n"
         "__\\[Aside]_  \nWhat, ho!'\\--  \n\n_Exit_\n"
     )
-    assert datasets.plain_play(play) == (
+    assert datasets_of_text.plain_play(play) == (
         "A Play\n\nACT I\n\n[Enter PUCK, and\nothers]\n\nPUCK:\n[Aside]\nWhat, ho!'--\n\n[Exit]\n"
     )
 

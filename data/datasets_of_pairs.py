@@ -1,0 +1,187 @@
+"""Datasets of pairs: a text and what it is to be turned into, such as its translation."""
+
+import functools
+import json
+import random
+import string
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from .dataset import SPLITS, Dataset, Splits, in_order_of_hash, lines_of
+from .records import Record
+from .sources import Member, Url, packed
+
+
+def _split_strings(target: Callable[[str], str]) -> Splits:
+    """Return pairs of a random string of letters and what it is to be turned into."""
+    chance = random.Random(0)
+    sources = set()
+    while len(sources) < 22_000:
+        sources.add("".join(chance.choices(string.ascii_lowercase, k=chance.randint(3, 12))))
+    shuffled = sorted(sources)
+    chance.shuffle(shuffled)
+    records = [{"source": source, "target": target(source)} for source in shuffled]
+    return {
+        "train": records[:20_000],
+        "validation": records[20_000:21_000],
+        "test": records[21_000:],
+    }
+
+
+# === Sentences that have several translations ===
+
+
+def _split_anki(share: int, path: Path) -> Splits:
+    """Hold out `share` hundredths of the groups for validation, and as many for testing.
+
+    A group is what hangs together: all translations of a sentence, all sentences that one of them
+    translates, and so on. So no sentence of either language is in two splits.
+    """
+    pairs = dict.fromkeys(tuple(line.split("\t")[:2]) for line in lines_of(path))
+    groups = _groups(pairs)
+    in_order = in_order_of_hash(groups.values())
+    count = len(in_order) * share // 100
+    split_of = dict.fromkeys(in_order, "train")
+    split_of |= dict.fromkeys(in_order[:count], "validation")
+    split_of |= dict.fromkeys(in_order[count : 2 * count], "test")
+    by_split: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
+    for source, target in pairs:
+        by_split[split_of[groups[source]]].append((source, target))
+    return {
+        "train": ({"source": source, "target": target} for source, target in by_split["train"]),
+        "validation": _with_references(by_split["validation"]),
+        "test": _with_references(by_split["test"]),
+    }
+
+
+def _groups(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return for each source the first source of its group."""
+    parents: dict[tuple[int, str], tuple[int, str]] = {}
+
+    def root(node: tuple[int, str]) -> tuple[int, str]:
+        while (parent := parents.setdefault(node, node)) != node:
+            parents[node] = parents[parent]
+            node = parent
+        return node
+
+    sources = [source for source, _ in pairs]
+    for source, target in pairs:
+        first, second = sorted((root((0, source)), root((1, target))))
+        parents[second] = first  # a source is before any target: the root is always a source
+    return {source: root((0, source))[1] for source in sources}
+
+
+def _with_references(pairs: Iterable[tuple[str, str]]) -> Iterator[Record]:
+    """Yield a record for each source, with all its targets."""
+    targets: dict[str, list[str]] = {}
+    for source, target in pairs:
+        targets.setdefault(source, []).append(target)
+    for source, references in targets.items():
+        yield {"source": source, "target": references[0], "references": references}
+
+
+# === Sentences and their translations in two files ===
+
+
+def _split_parallel(*paths: Path) -> Splits:
+    """Read the files of source and target of each split in turn, line by line."""
+    texts = [packed(path).decode().removesuffix("\n").split("\n") for path in paths]
+    return {
+        split: [
+            {"source": source, "target": target}
+            for source, target in zip(texts[2 * number], texts[2 * number + 1], strict=True)
+        ]
+        for number, split in enumerate(SPLITS)
+    }
+
+
+# === Dialogues and their summaries ===
+
+
+def _split_dialogsum(*paths: Path) -> Splits:
+    return {
+        split: [_summary(json.loads(line)) for line in lines_of(path)]
+        for split, path in zip(SPLITS, paths, strict=True)
+    }
+
+
+def _summary(row: dict[str, str]) -> Record:
+    if "summary" in row:
+        return {"source": row["dialogue"], "target": row["summary"]}
+    references = [row[f"summary{number}"] for number in (1, 2, 3)]
+    return {"source": row["dialogue"], "target": references[0], "references": references}
+
+
+_MULTI30K = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1"
+_DIALOGSUM = "https://raw.githubusercontent.com/cylnlp/dialogsum/main/DialogSum_Data"
+_GROUPED = (
+    "groups of sentences that translate one another stay together; a validation or test "
+    "sentence has all its translations as references"
+)
+
+DATASETS = (
+    *(
+        Dataset(
+            name=name,
+            title=f"random strings of 3 to 12 letters, and {what}; made here, no download",
+            task="sequence to sequence",
+            language="-",
+            size="0.4 MB",
+            licence="public domain",
+            citation="Graves et al. (2014), Neural Turing Machines, section 4.1: the copy task",
+            split="by string: 20,000 / 1,000 / 1,000",
+            prepare=functools.partial(_split_strings, target),
+            cleaning=(),
+            kind="pairs",
+        )
+        for name, what, target in (
+            ("reverse", "the same backwards", lambda source: source[::-1]),
+            ("copy", "the same again", lambda source: source),
+        )
+    ),
+    Dataset(
+        name="anki-spa-eng",
+        title="118,964 short sentences in English and Spanish, from Tatoeba",
+        task="translation",
+        language="en-es",
+        size="8 MB",
+        licence="CC BY 2.0 FR",
+        citation="Tatoeba, https://tatoeba.org; by Charles Kelly, https://www.manythings.org/anki",
+        split=f"94 % / 3 % / 3 % by hash; {_GROUPED}",
+        prepare=functools.partial(_split_anki, 3),
+        sources=(
+            Member(
+                filename="spa.txt",
+                archive=Url(
+                    "https://storage.googleapis.com/download.tensorflow.org/data/spa-eng.zip"
+                ),
+                member="spa-eng/spa.txt",
+                sha256="6ec60e212f812ee3430f7568ea6f33b6fb080e32193c5952e8da0ee8ba45574c",
+                size=8_042_772,
+            ),
+        ),
+        kind="pairs",
+    ),
+    Dataset(
+        name="anki-cmn-eng",
+        title="22,075 short sentences in English and Chinese (simplified and traditional mixed), "
+        "from Tatoeba",
+        task="translation",
+        language="en-zh",
+        size="1.3 MB",
+        licence="CC BY 2.0 FR",
+        citation="Tatoeba, https://tatoeba.org; by Charles Kelly, https://www.manythings.org/anki",
+        split=f"90 % / 5 % / 5 % by hash; {_GROUPED}",
+        prepare=functools.partial(_split_anki, 5),
+        sources=(
+            Member(
+                filename="cmn.txt",
+                archive=Url("https://www.manythings.org/anki/cmn-eng.zip"),
+                member="cmn.txt",
+                sha256="e1439be4f55aeb39f30c478aa6372dec93764475395eefbb9bce49e768a3bba2",
+                size=3_146_134,
+            ),
+        ),
+        kind="pairs",
+    ),
+)

@@ -1,0 +1,154 @@
+"""What is made of the files of a dataset, or of yours; kept in the cache, so it is made once.
+
+Each folder under `prepared/` is named by a digest of all that its content depends on.
+"""
+
+import hashlib
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, did_you_mean
+from ..files import whole_folder
+from . import own_files, records, sources
+from .cleaning import clean
+from .dataset import SPLITS, Dataset
+from .records import Kind, Record, Records
+from .sources import fetch, home
+from .text import Text
+
+_PREPARATION = 2  # counts changes to what is made of the same sources
+
+
+def prepared(
+    dataset: Dataset, steps: Sequence[str] = (), swap: bool = False, fold: int | None = None
+) -> Path:
+    """Return the folder with the splits of a dataset.
+
+    Args:
+        dataset: the dataset.
+        steps: cleaning steps beside the dataset's own.
+        swap: whether sources and targets change places.
+        fold: the fold to test on, of a dataset that has folds.
+    """
+    files = [fetch(source, dataset.files_in, dataset.licence) for source in dataset.sources]
+    steps = (*dataset.cleaning, *steps)
+    checksums = [
+        source.sha256 or sources.sha256(path)
+        for source, path in zip(dataset.sources, files, strict=True)
+    ]
+    key = f"{steps} {checksums} {dataset.kind} {swap} {fold}"
+    if not dataset.sources:  # what the standard library holds changes with the Python version
+        key += f" {sys.version_info[:3]}"
+    folder = _folder(dataset.name, key)
+    if not folder.is_dir():
+        for source, path in zip(dataset.sources, files, strict=True):
+            if note := sources.unverified(source, path):
+                print(note, file=sys.stderr)
+        splits = dataset.prepare(*files, **({"fold": fold} if dataset.has_folds else {}))
+        _write(folder, dataset.kind, splits, steps, swap)
+    return folder
+
+
+def texts_of(folder: Path) -> dict[str, Text]:
+    """Return the plain text of each split that there is."""
+    paths = {split: folder / f"{split}.txt" for split in SPLITS}
+    return {split: Text.of(path) for split, path in paths.items() if path.is_file()}
+
+
+def records_of(folder: Path, kind: Kind, languages: tuple[str, ...]) -> dict[str, Records]:
+    """Return the records of each split that there are."""
+    paths = {split: folder / f"{split}.jsonl" for split in SPLITS}
+    return {
+        split: Records(path, kind, languages) for split, path in paths.items() if path.is_file()
+    }
+
+
+def cleaned_text(text: Text, steps: Sequence[str]) -> Text:
+    """Return the text after cleaning; without steps, itself."""
+    if not steps:
+        return text
+    folder = _folder("text", f"{tuple(steps)} {text.sha256()}")
+    if not folder.is_dir():
+        _write(folder, "text", {"text": text.pieces()}, steps)
+    return Text.of(folder / "text.txt")
+
+
+def own_records(
+    path: Path,
+    validation: Path | None,
+    kind: Kind,
+    columns: Sequence[str],
+    steps: Sequence[str],
+    swap: bool,
+) -> Path:
+    """Return the folder with records of one's own, in training and validation.
+
+    Without a file for validation, that is the last tenth, at least one. Questions about one
+    paragraph, and what belongs to one dialogue, stay together where that is possible.
+
+    Raises:
+        InputError: if a file cannot be read or used.
+    """
+    paths = {"train": path} if validation is None else {"train": path, "validation": validation}
+    paths = {split: _existing(path) for split, path in paths.items()}
+    checksums = [(path.suffix, sources.sha256(path)) for path in paths.values()]
+    folder = _folder("own", f"{checksums} {kind} {tuple(columns)} {tuple(steps)} {swap}")
+    if not folder.is_dir():
+        splits = {split: own_files.read(path, kind, columns) for split, path in paths.items()}
+        if validation is None:
+            cut = _last_tenth(splits["train"], kind)
+            if cut == 0:
+                raise InputError(
+                    f"{path} has one example, too few to keep one for validation; give more, or "
+                    "another file with --data.validation."
+                )
+            splits = {"train": splits["train"][:cut], "validation": splits["train"][cut:]}
+        _write(folder, kind, splits, steps, swap)
+    return folder
+
+
+def _existing(path: Path) -> Path:
+    path = path.expanduser()
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give a file.")
+    if not path.is_file():
+        beside = [file.name for file in path.parent.glob("*")]
+        raise InputError(f"there is no file {path}{did_you_mean(path.name, beside)}")
+    return path
+
+
+def _last_tenth(examples: Sequence[Record], kind: Kind) -> int:
+    """Return where the last tenth begins."""
+    cut = len(examples) - max(1, len(examples) // 10)
+    field = {"questions": "context", "dialogues": "dialogue"}.get(kind)
+    together = cut
+    while field and together and examples[together - 1][field] == examples[cut][field]:
+        together -= 1
+    return together or cut
+
+
+def _folder(name: str, key: str) -> Path:
+    digest = hashlib.sha256(f"{_PREPARATION} {key}".encode()).hexdigest()[:16]
+    return home() / "prepared" / f"{name}-{digest}"
+
+
+def _write(
+    folder: Path,
+    kind: Kind,
+    splits: Mapping[str, Iterable[Any]],
+    steps: Sequence[str],
+    swap: bool = False,
+) -> None:
+    with whole_folder(folder) as scratch:
+        for split, content in splits.items():
+            if kind == "text":
+                pieces = clean(content, steps) if steps else content
+                with open(scratch / f"{split}.txt", "w", encoding="utf-8", newline="") as file:
+                    file.writelines(pieces)
+            else:
+                content = records.cleaned(content, kind, steps)
+                if swap:
+                    content = records.swapped(content)
+                records.write(scratch, split, content, kind)

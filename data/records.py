@@ -1,0 +1,151 @@
+"""Records: examples that have fields, kept on disk as one JSON object a line.
+
+What the fields are depends on the kind of the examples:
+
+    labels      text, label
+    pairs       source, target, and where there are several right ones, references
+    tags        tokens, tags (one for each token; entities in BIO)
+    questions   id, question, context, answers: a text and where it starts in the context, each
+    dialogues   dialogue (its name), history (the turns so far), response (to the last of them)
+
+Beside the records there is a plain text of them, for tokenizers and language models to learn from.
+"""
+
+import functools
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ..errors import InputError
+from .cleaning import clean
+from .sources import sha256
+
+Kind = Literal["text", "labels", "pairs", "tags", "questions", "dialogues"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Record = dict[str, Any]
+
+_CLEANED_FIELDS: dict[str, tuple[str, ...]] = {
+    "labels": ("text",),
+    "pairs": ("source", "target", "references"),
+    "dialogues": ("history", "response"),
+}
+"""The fields that cleaning may change. Tokens and the places of answers must stay as they are."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records on disk, read one by one.
+
+    Args:
+        path: a .jsonl file, a record a line.
+        kind: which fields a record has.
+        languages: the languages of the texts, such as ("en",), for pairs of source and target;
+            empty where they are not known.
+    """
+
+    path: Path
+    kind: Kind
+    languages: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Record]:
+        # With this `newline`, lines end at line feeds and not at what is in a text.
+        with open(self.path, encoding="utf-8", newline="\n") as file:
+            yield from map(json.loads, file)
+
+    def __len__(self) -> int:
+        return self._number
+
+    @functools.cached_property
+    def _number(self) -> int:
+        with open(self.path, "rb") as file:
+            return sum(1 for _ in file)
+
+    def head(self, number: int) -> list[Record]:
+        """Return the first `number` records, or all there are."""
+        return list(itertools.islice(self, number))
+
+    def sha256(self) -> str:
+        """Return the hexadecimal sha256 of the file."""
+        return sha256(self.path)
+
+
+def plain_text(record: Record, kind: Kind) -> Iterator[str]:
+    r"""Yield the texts of a record, each on one line: its line breaks become spaces.
+
+    >>> list(plain_text({"source": "Go.", "target": "Ve.\nYa."}, "pairs"))
+    ['Go.', 'Ve. Ya.']
+    """
+    match kind:
+        case "labels":
+            texts = [record["text"]]
+        case "pairs":
+            texts = [record["source"], record["target"]]
+        case "tags":
+            texts = [" ".join(record["tokens"])]
+        case "questions":
+            texts = [record["question"], record["context"]]
+        case "dialogues":
+            texts = [*record["history"][-1:], record["response"]]
+    yield from (" ".join(text.splitlines()) for text in texts)
+
+
+def check_steps(steps: Sequence[str], kind: Kind) -> None:
+    """Raise `InputError` unless the cleaning steps can be run on the texts of such records."""
+    if steps and kind not in _CLEANED_FIELDS:
+        what = "the places of answers" if kind == "questions" else "tokens"
+        raise InputError(
+            f"{kind} cannot be cleaned ({', '.join(steps)}), because {what} must stay as they are; "
+            "leave out --data.cleaning."
+        )
+    if "near_duplicates" in steps:
+        raise InputError(
+            f"the cleaning step near_duplicates is for plain text, not for {kind}; leave it out of "
+            "--data.cleaning."
+        )
+
+
+def cleaned(records: Iterable[Record], kind: Kind, steps: Sequence[str]) -> Iterator[Record]:
+    """Run each text of the records through cleaning steps; drop records with nothing left."""
+    if not steps:
+        yield from records
+        return
+    for record in records:
+        record = {
+            name: _cleaned_field(value, steps) if name in _CLEANED_FIELDS[kind] else value
+            for name, value in record.items()
+        }
+        if all(record[name] for name in _CLEANED_FIELDS[kind] if name in record):
+            yield record
+
+
+def _cleaned_field(value: str | list[str], steps: Sequence[str]) -> str | list[str]:
+    if isinstance(value, list):
+        return [text for text in (_cleaned_field(text, steps) for text in value) if text]
+    return "".join(clean([value], steps)).removesuffix("\n")
+
+
+def swapped(records: Iterable[Record]) -> Iterator[Record]:
+    """Yield pairs with source and target in each other's place, without further references."""
+    for record in records:
+        yield {"source": record["target"], "target": record["source"]}
+
+
+def write(folder: Path, split: str, records: Iterable[Record], kind: Kind) -> None:
+    """Write `<split>.jsonl`, and `<split>.txt` with the plain text.
+
+    A text that the record before has too, such as the context of several questions, is written once
+    in the plain text.
+    """
+    before: list[str] = []
+    with (
+        open(folder / f"{split}.jsonl", "w", encoding="utf-8", newline="") as file,
+        open(folder / f"{split}.txt", "w", encoding="utf-8", newline="") as text_file,
+    ):
+        for record in records:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            texts = list(plain_text(record, kind))
+            text_file.writelines(f"{text}\n" for text in texts if text and text not in before)
+            before = texts

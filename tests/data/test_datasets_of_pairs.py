@@ -1,0 +1,52 @@
+import pytest
+
+from kerazoo.data.datasets import DataConfig, load
+
+
+def corpus_of(name, **fields):
+    return load(DataConfig(name=name, **fields), "pairs")
+
+
+@pytest.mark.parametrize(("name", "target"), [("reverse", lambda s: s[::-1]), ("copy", str)])
+def test_the_strings_to_learn_are_right_and_never_in_two_splits(name, target):
+    corpus = corpus_of(name)
+    assert [len(records) for records in corpus.records.values()] == [20_000, 1_000, 1_000]
+    found = [record for records in corpus.records.values() for record in records]
+    assert len({record["source"] for record in found}) == 22_000
+    assert all(record["target"] == target(record["source"]) for record in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "held_out", "languages"),
+    [
+        ("anki-spa-eng", 118_964, 2_000, ("en", "es")),
+        ("anki-cmn-eng", 22_038, 1_000, ("en", "zh")),
+    ],
+)
+def test_no_sentence_of_either_language_is_in_two_splits(mirror, name, number, held_out, languages):
+    corpus = corpus_of(name)
+    assert corpus.languages == corpus.records["test"].languages == languages
+    seen = {"source": set(), "target": set()}
+    pairs = 0
+    for split, records in corpus.records.items():
+        records = list(records)
+        pairs += sum(len(record.get("references", "1")) for record in records)
+        sides = {"source": {record["source"] for record in records}}
+        if split == "train":
+            sides["target"] = {record["target"] for record in records}
+        else:
+            assert len(records) == len(sides["source"]) >= held_out
+            assert all(record["target"] == record["references"][0] for record in records)
+            sides["target"] = {text for record in records for text in record["references"]}
+        for side, sentences in sides.items():
+            assert not sentences & seen[side]
+            seen[side] |= sentences
+    assert pairs == number
+
+
+def test_swapped_pairs_go_the_other_way(mirror):
+    corpus, swapped = corpus_of("anki-cmn-eng"), corpus_of("anki-cmn-eng", swap=True)
+    assert swapped.languages == swapped.records["train"].languages == ("zh", "en")
+    there, back = (list(one.records["test"]) for one in (corpus, swapped))
+    assert [(r["source"], r["target"]) for r in there] == [(r["target"], r["source"]) for r in back]
+    assert all("references" not in record for record in back)
