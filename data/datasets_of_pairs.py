@@ -184,4 +184,54 @@ DATASETS = (
         ),
         kind="pairs",
     ),
+    *(
+        Dataset(
+            name=name,
+            title=f"captions of pictures in English and German{what}",
+            task="translation",
+            language="en-de",
+            size="4 MB",
+            licence="for research and other non-commercial use (captions of Flickr30k)",
+            citation="Elliott et al. (2016), https://aclanthology.org/W16-3210/",
+            split="standard: 29,000 / 1,014 / 1,000 (test_2016_flickr)",
+            prepare=_split_parallel,
+            sources=tuple(
+                Url(f"{_MULTI30K}/{address.format(split, language)}")
+                for split in ("train", "val", "test_2016_flickr")
+                for language in ("en", "de")
+            ),
+            cleaning=(),
+            kind="pairs",
+        )
+        for name, what, address in (
+            ("multi30k", "", "raw/{}.{}.gz"),
+            ("multi30k-tokenised", ", lower case, words set apart", "tok/{}.lc.norm.tok.{}"),
+        )
+    ),
+    Dataset(
+        name="dialogsum",
+        title="13,460 everyday dialogues and their summaries; the test has three for each",
+        task="summarization",
+        language="en",
+        size="13 MB",
+        licence="CC BY-NC-SA 4.0",
+        citation="Chen et al. (2021), https://aclanthology.org/2021.findings-acl.449/",
+        split="standard: 12,460 / 500 / 500",
+        prepare=_split_dialogsum,
+        sources=(
+            Url(f"{_DIALOGSUM}/dialogsum.train.jsonl"),
+            Url(
+                url=f"{_DIALOGSUM}/dialogsum.dev.jsonl",
+                sha256="436721e0a3571eef7072964f80e042fb151d8c6178db1a688ce8f803bbf0a13f",
+                size=471_830,
+            ),
+            Url(
+                url=f"{_DIALOGSUM}/dialogsum.test.jsonl",
+                sha256="6de36eca7e7b9b10975fd5ea3f47391df172d8b3c15d03d84d763cbaab015fda",
+                size=639_707,
+            ),
+        ),
+        cleaning=(),
+        kind="pairs",
+    ),
 )

@@ -93,6 +93,8 @@ def _read_table(path: Path, kind: Kind, columns: Sequence[str]) -> list[Record]:
     is_csv = path.suffix.lower() == ".csv"
     rows = _csv_rows(path, lines) if is_csv else _tsv_rows(lines)
     _, header = next(rows, (1, []))
+    if not header:
+        return []
     wanted = columns or FIELDS[kind]
     is_named = set(wanted) <= set(header)
     if kind == "pairs" and not (is_csv or columns or is_named) and _are_pairs(lines):
@@ -134,10 +136,9 @@ def _csv_rows(path: Path, lines: Sequence[str]) -> Iterator[tuple[int, list[str]
 def _check_columns(path: Path, wanted: Sequence[str], header: Sequence[str]) -> None:
     for name in wanted:
         if name not in header:
-            there = ", ".join(header) if header else "none"
             raise InputError(
-                f"{path} line 1 has no column '{name}', and its columns are {there}; name those "
-                f"that you mean with --data.columns{did_you_mean(name, header)}"
+                f"{path} line 1 has no column '{name}', and its columns are {', '.join(header)}; "
+                f"name those that you mean with --data.columns{did_you_mean(name, header)}"
             )
 
 
@@ -238,6 +239,15 @@ def _read_pair_lines(path: Path, kind: Kind, columns: Sequence[str]) -> list[Rec
 
 
 def _read_tags(path: Path, kind: Kind, columns: Sequence[str]) -> list[Record]:
+    return read_tags(path)
+
+
+def read_tags(path: Path) -> list[Record]:
+    """Return the sentences of a file in CoNLL's columns, with tags in BIO.
+
+    Raises:
+        InputError: if the file cannot be read, or a token has no tag.
+    """
     records = []
     for sentence in read_sentences(path):
         if sentence[0].columns[0] == "-DOCSTART-":
@@ -307,7 +317,7 @@ def _read_questions(path: Path, kind: Kind, columns: Sequence[str]) -> list[Reco
 
 
 def questions_of(content: Any, path: Path) -> Iterator[Record]:
-    """Yield the questions of a file in SQuAD's format, and the article of each.
+    """Yield the questions in the content of a file in SQuAD's format.
 
     Raises:
         InputError: if the content of the file has another format.

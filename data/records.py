@@ -112,19 +112,23 @@ def cleaned(records: Iterable[Record], kind: Kind, steps: Sequence[str]) -> Iter
     if not steps:
         yield from records
         return
+
+    @functools.lru_cache(maxsize=1 << 12)  # a turn of a dialogue is in the history of many records
+    def cleaned_text(text: str) -> str:
+        return "".join(clean([text], steps)).removesuffix("\n")
+
+    def cleaned_field(value: str | list[str]) -> str | list[str]:
+        if isinstance(value, list):
+            return [text for text in map(cleaned_text, value) if text]
+        return cleaned_text(value)
+
     for record in records:
         record = {
-            name: _cleaned_field(value, steps) if name in _CLEANED_FIELDS[kind] else value
+            name: cleaned_field(value) if name in _CLEANED_FIELDS[kind] else value
             for name, value in record.items()
         }
         if all(record[name] for name in _CLEANED_FIELDS[kind] if name in record):
             yield record
-
-
-def _cleaned_field(value: str | list[str], steps: Sequence[str]) -> str | list[str]:
-    if isinstance(value, list):
-        return [text for text in (_cleaned_field(text, steps) for text in value) if text]
-    return "".join(clean([value], steps)).removesuffix("\n")
 
 
 def swapped(records: Iterable[Record]) -> Iterator[Record]:

@@ -95,9 +95,9 @@ class Member:
     archive: Url
     member: str
     """Its name in the archive."""
-    sha256: str
+    sha256: str | None = None
     """Of the file, not of the archive."""
-    size: int
+    size: int | None = None
 
     @property
     def origin(self) -> str:
@@ -285,16 +285,19 @@ def _from_archive(source: Member, dataset: str, part: Path) -> str | None:
         if problem:
             return problem
         os.replace(arriving, archive)
+    limit = source.size or UNPACKED_LIMIT
     try:
         if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as files, files.open(source.member) as file:
-                content = file.read(source.size + 1)
+                content = file.read(limit + 1)
         else:
             with tarfile.open(archive) as files:
                 file = files.extractfile(source.member)
-                content = file.read(source.size + 1) if file else b""
+                content = file.read(limit + 1) if file else b""
     except (KeyError, OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
         return f"{archive} has no {source.member} that can be read ({error}); delete it"
+    if len(content) > limit:
+        return f"{source.member} in {archive} has more than {limit} bytes; delete it"
     part.write_bytes(content)
     return None
 

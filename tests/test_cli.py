@@ -121,6 +121,15 @@ def test_datasets_are_listed_and_shown(capsys):
     assert "pydoc: train " in capsys.readouterr().out
 
 
+def test_records_are_counted_and_shown(capsys, mirror):
+    command.main(["fetch", "sst-2"])
+    assert "sst-2: train 6,920 examples, validation 872 examples" in capsys.readouterr().out
+    command.main(["show", "sst-2"])
+    shown = capsys.readouterr().out
+    for part in ("labels", "test examples", "1,821", "a stirring , funny", "positive"):
+        assert part in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -22,6 +22,7 @@ def cleaned(text, *steps):
         ("whitespace", "  a \t b\u00a0c ", "a b c"),
         ("redact", "mail jo.doe@mail.example.org now", "mail <email> now"),
         ("redact", "call +49 30 1234 5678 or (030) 123-4567", "call <phone> or <phone>"),
+        ("lowercase", "ÀB Ç", "àb ç"),
         ("redact", "in 1599 or 3.14 or 1,000,000", "in 1599 or 3.14 or 1,000,000"),
     ],
 )

@@ -2,6 +2,7 @@ from collections import Counter
 
 import pytest
 
+from kerazoo.data import datasets
 from kerazoo.data.datasets import DataConfig, load
 
 
@@ -95,3 +96,28 @@ def test_equal_messages_are_in_one_split(mirror):
     assert found == {"ham": 4_827, "spam": 747}
     share = counts(corpus)["test"] / 5_574
     assert share == pytest.approx(0.1, abs=0.01)
+
+
+def test_ag_news_is_read_from_its_table(tmp_path):
+    rows = [
+        f'"{1 + number % 4}","Title {number}","Two\\lines, ""quoted"""\n' for number in range(400)
+    ]
+    for name, content in {"train.csv": rows, "test.csv": rows[:3]}.items():
+        (tmp_path / name).write_text("".join(content))
+    splits = datasets.find("ag-news").prepare(tmp_path / "train.csv", tmp_path / "test.csv")
+    assert {split: len(records) for split, records in splits.items()} == {
+        "train": 380,
+        "validation": 20,
+        "test": 3,
+    }
+    assert splits["test"][0] == {"text": 'Title 0 Two lines, "quoted"', "label": "World"}
+
+
+def test_chnsenticorp_is_read_from_its_tables(tmp_path):
+    path = tmp_path / "train.tsv"
+    path.write_text('label\ttext_a\n1\t好\n0\t"不好"\n')
+    splits = datasets.find("chnsenticorp").prepare(path, path, path)
+    assert splits["train"] == [
+        {"text": "好", "label": "positive"},
+        {"text": '"不好"', "label": "negative"},
+    ]

@@ -1,5 +1,8 @@
+import gzip
+
 import pytest
 
+from kerazoo.data import datasets
 from kerazoo.data.datasets import DataConfig, load
 
 
@@ -50,3 +53,30 @@ def test_swapped_pairs_go_the_other_way(mirror):
     there, back = (list(one.records["test"]) for one in (corpus, swapped))
     assert [(r["source"], r["target"]) for r in there] == [(r["target"], r["source"]) for r in back]
     assert all("references" not in record for record in back)
+
+
+def test_multi30k_puts_the_lines_of_two_files_together(tmp_path):
+    paths = []
+    for split in ("train", "val", "test"):
+        for language in ("en", "de"):
+            paths.append(tmp_path / f"{split}.{language}.gz")
+            paths[-1].write_bytes(
+                gzip.compress(f"{split} 1 {language}\n{split} 2\u2028\n".encode())
+            )
+    splits = datasets.find("multi30k").prepare(*paths)
+    assert splits["validation"] == [
+        {"source": "val 1 en", "target": "val 1 de"},
+        {"source": "val 2\u2028", "target": "val 2\u2028"},
+    ]
+
+
+def test_a_dialogue_to_test_on_has_three_summaries(mirror):
+    dev, test = (mirror / "dialogsum" / f"dialogsum.{name}.jsonl" for name in ("dev", "test"))
+    splits = datasets.find("dialogsum").prepare(dev, dev, test)
+    assert {split: len(records) for split, records in splits.items()} == dict.fromkeys(splits, 500)
+    record = splits["test"][0]
+    assert record["source"].startswith("#Person1#: Ms. Dawson, I need you to take a dictation")
+    assert record["source"].count("\n") == 12
+    assert len(record["references"]) == 3
+    assert record["target"] == record["references"][0]
+    assert "references" not in splits["train"][0]

@@ -1,8 +1,10 @@
 import functools
+import gzip
 import hashlib
 import http.server
 import io
 import re
+import tarfile
 import threading
 import zipfile
 
@@ -138,6 +140,102 @@ def test_a_url_that_is_gone_is_told(server):
     source = sources.Url(f"{server.url}/missing", SHA256, len(CONTENT))
     with pytest.raises(InputError, match="Not Found"):
         sources.fetch(source, "toy", "none")
+
+
+def test_a_file_of_unknown_checksum_and_size_is_used_and_told(server):
+    source = sources.Url(f"{server.url}/file.bin")
+    path = sources.fetch(source, "toy", "none")
+    assert path.read_bytes() == CONTENT
+    assert SHA256 in sources.unverified(source, path)
+    assert sources.unverified(source_at(server.url), path) == ""
+
+
+def test_a_download_of_unknown_size_that_breaks_off_begins_again(server):
+    source = sources.Url(f"{server.url}/file.bin")
+    server.hang_up_after = 300_000
+    with pytest.raises(
+        InputError, match=r"file.bin \(size not known, sha256 not known.*ended early"
+    ):
+        sources.fetch(source, "toy", "none")
+    server.hang_up_after = None
+    assert sources.fetch(source, "toy", "none").read_bytes() == CONTENT
+    assert server.ranges == [None, None]
+
+
+def test_a_file_without_an_address_comes_from_where_it_was_put(home, tmp_path, monkeypatch):
+    source = sources.ByHand("a.txt", "its owner")
+    with pytest.raises(InputError, match="from its owner: it has no public address. Put a copy"):
+        sources.fetch(source, "toy", "by agreement")
+    (tmp_path / "mirror" / "toy").mkdir(parents=True)
+    (tmp_path / "mirror" / "toy" / "a.txt").write_text("x")
+    monkeypatch.setenv("KERAZOO_MIRROR", str(tmp_path / "mirror"))
+    assert sources.fetch(source, "toy", "by agreement").read_text() == "x"
+
+
+def member(name, content=CONTENT, archive="a.zip", **fields):
+    url = sources.Url(f"http://127.0.0.1:9/{archive}")
+    known = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)} | fields
+    return sources.Member("file.bin", url, name, **known)
+
+
+def put_archive(home, name, files):
+    path = home / "downloads" / "toy" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if name.endswith(".zip"):
+        return make_zip(path, files)
+    with tarfile.open(path, "w:gz") as archive:
+        for file, content in files.items():
+            info = tarfile.TarInfo(file)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("archive", ["a.zip", "a.tar.gz", "a.tgz"])
+def test_one_file_is_taken_out_of_an_archive(home, archive):
+    put_archive(home, archive, {"in/file.bin": CONTENT, "../outside.bin": b"never written"})
+    path = sources.fetch(member("in/file.bin", archive=archive), "toy", "none")
+    assert path.read_bytes() == CONTENT
+    assert sorted(found.name for found in path.parent.iterdir()) == [archive, "file.bin"]
+    assert not list(home.parent.rglob("outside.bin"))
+
+
+@pytest.mark.parametrize(
+    ("archive", "fields", "message"),
+    [
+        ("a.zip", {"size": 99}, "has more than 99 bytes; delete it"),
+        ("a.tgz", {"size": 99}, "has more than 99 bytes; delete it"),
+        ("a.zip", {"sha256": "0" * 64}, "which is not the expected file"),
+        ("a.zip", {"name": "other"}, "has no other that can be read"),
+        ("a.tgz", {"name": "other"}, "has no other that can be read"),
+        ("b.zip", {}, "http://127.0.0.1:9/b.zip: .*refused"),
+    ],
+)
+def test_what_cannot_be_taken_out_of_an_archive_is_told(home, archive, fields, message):
+    put_archive(home, archive.replace("b", "c"), {"in/file.bin": CONTENT})
+    fields = {"name": "in/file.bin", **fields}
+    with pytest.raises(InputError, match=message):
+        sources.fetch(member(archive=archive, **fields), "toy", "none")
+    assert not (home / "downloads" / "toy" / "file.bin").exists()
+
+
+def test_an_archive_that_is_none_is_told(home):
+    put_archive(home, "a.zip", {}).write_bytes(b"PK no zip")
+    with pytest.raises(InputError, match="can be read"):
+        sources.fetch(member("file.bin"), "toy", "none")
+
+
+def test_a_mirror_has_what_is_in_an_archive_unpacked_or_packed_by_gzip(tmp_path, monkeypatch):
+    (tmp_path / "mirror" / "toy").mkdir(parents=True)
+    packed = tmp_path / "mirror" / "toy" / "file.bin.gz"
+    packed.write_bytes(gzip.compress(CONTENT))
+    monkeypatch.setenv("KERAZOO_MIRROR", str(tmp_path / "mirror"))
+    assert sources.fetch(member("in/file.bin"), "toy", "none").read_bytes() == CONTENT
+    with pytest.raises(InputError, match="unpacks to more than 99 bytes"):
+        sources.packed(packed, limit=99)
+    packed.write_bytes(gzip.compress(CONTENT)[:50])
+    with pytest.raises(InputError, match="is not a gzip file"):
+        sources.packed(packed)
 
 
 @pytest.mark.network
