@@ -102,7 +102,7 @@ def _babi(task: int, test: str) -> Dataset:
     return Dataset(
         name=f"dialog-babi-{task}{'-oov' if is_oov else ''}",
         title=f"restaurant dialogues, task {task}: {_BABI_TITLES[task - 1]}"
-        f"{'; the test names places and foods not seen before' if is_oov else ''}",
+        f"{'; the test has places and foods not seen before' if is_oov else ''}",
         task="dialogue",
         language="en",
         size=f"{sum(source.size for source in sources) / 1e6:.0f} MB",
@@ -152,7 +152,7 @@ def _turns(messages: list[list[dict[str, str]]]) -> list[str]:
 
 DATASETS = (
     *(_babi(task, "tst") for task in range(1, 7)),
-    *(_babi(task, "tst-OOV") for task in range(1, 5)),
+    *(_babi(task, "tst-OOV") for task in range(1, 6)),
     Dataset(
         name="chitchat",
         title="4,017 conversations of students with at least one reply; some of it is rude",

@@ -248,7 +248,7 @@ DATASETS = (
         task="classification",
         language="zh",
         size="4 MB",
-        licence="for research",
+        licence="not stated",
         citation="Songbo Tan, ChnSentiCorp; the splits are those of Baidu's ERNIE, "
         "https://arxiv.org/abs/1904.09223",
         split="standard: 9,600 / 1,200 / 1,200",

@@ -78,19 +78,17 @@ class Text:
                 digest.update(block)
         return digest.hexdigest()
 
-    def split(self, fraction: float, whole_lines: bool = False) -> tuple["Text", "Text"]:
+    def split(self, fraction: float) -> tuple["Text", "Text"]:
         """Split by position: the first `fraction` of the characters, and the rest.
 
         The first part has `int(fraction * number of characters)` characters, the split that
-        nanoGPT and others use for tinyshakespeare; with `whole_lines` it goes on to the line end.
+        nanoGPT and others use for tinyshakespeare.
         """
         characters = [sum(_count(block) for block in _blocks(span)) for span in self.spans]
         wanted = int(fraction * sum(characters))
         first, second = [], []
         for span, count in zip(self.spans, characters, strict=True):
             cut = _byte_offset(span, min(wanted, count))
-            if whole_lines:
-                cut = _next_line(span, cut)
             wanted -= min(wanted, count)
             first.append(Span(span.path, span.start, cut))
             second.append(Span(span.path, cut, span.stop))
@@ -138,18 +136,6 @@ def _byte_offset(span: Span, characters: int) -> int:
             return offset + int(starts[characters])
         characters -= len(starts)
         offset += len(block)
-    return span.stop
-
-
-def _next_line(span: Span, offset: int) -> int:
-    """Return where in the file the first line at or after `offset` begins, or the span ends."""
-    if offset == span.start:
-        return offset
-    position = offset - 1
-    for block in _blocks(Span(span.path, position, span.stop)):
-        if b"\n" in block:
-            return position + block.index(b"\n") + 1
-        position += len(block)
     return span.stop
 
 

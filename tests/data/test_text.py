@@ -44,17 +44,6 @@ def test_a_split_cuts_between_characters_at_the_share(content, fraction, tmp_pat
     assert (first.read(), second.read()) == (content[:cut], content[cut:])
 
 
-@given(content=STORABLE, fraction=st.floats(0, 1))
-def test_a_split_of_whole_lines_ends_with_one(content, fraction, tmp_path_factory):
-    content = content.removeprefix("\ufeff") + "!"
-    path = write(tmp_path_factory.mktemp("split"), content)
-    first, second = (part.read() for part in Text.of(path).split(fraction, whole_lines=True))
-    assert first + second == content
-    assert first == "" or first.endswith("\n") or second == ""
-    assert len(first) >= int(fraction * len(content))
-    assert "\n" not in first[int(fraction * len(content)) : -1]
-
-
 def test_a_split_runs_on_over_several_files(tmp_path):
     paths = [tmp_path / name for name in "abc"]
     for path, content in zip(paths, ("äöü", "xyz", "123"), strict=True):
