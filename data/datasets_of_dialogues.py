@@ -53,10 +53,7 @@ _BABI_NAMES = (
     "full-dialogs",
     "dstc2",
 )
-_BABI_ARCHIVE = Url(
-    url="http://parl.ai/downloads/dialog_babi/dialog_babi.tar.gz",
-    sha256="bb36155ccd41eac91f806446c5728ee90374e5596156a9f7c1b86f8342cfc383",
-)
+_BABI_ARCHIVE = Url("http://parl.ai/downloads/dialog_babi/dialog_babi.tar.gz")
 _BABI_FILES = {
     (1, "trn"): ("8eef6011ab86e886eb218e5859ee1015fdcdd8088aba53bd83b2c055671b9575", 330_480),
     (1, "dev"): ("ab73b5f54248dfc8aa6fdee8cc3909e09afab9591686f7a6e306d274c6bbf10a", 329_372),

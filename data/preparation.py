@@ -110,7 +110,7 @@ def own_records(
 
 
 def _existing(path: Path) -> Path:
-    path = path.expanduser()
+    path = Path(path).expanduser()
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a file.")
     if not path.is_file():
