@@ -1,6 +1,8 @@
 """Optimizers and their learning rate: Keras's own, put together from a `TrainConfig`."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -8,6 +10,7 @@ from keras.optimizers import schedules
 
 from .config import TrainConfig
 
+Tensor = keras.KerasTensor
 CLOCK_TICKS = 1_000_000
 """The length of a schedule that follows the clock: steps from 0 to this, set from outside."""
 
@@ -91,15 +94,45 @@ class _WholeGradients:
         super().apply(grads, trainable_variables)
 
 
+class _LearningRateShares:
+    """Gives each variable its share of the learning rate, for steps and weight decay alike."""
+
+    _shares: ClassVar[Mapping[Any, float]] = {}
+
+    def set_shares(self, variables: Sequence[keras.Variable], shares: Sequence[float]) -> None:
+        """Set what the learning rate of each variable is multiplied by; others have the whole."""
+        keys = map(self._var_key, variables)
+        self._shares = dict(zip(keys, shares, strict=True))
+
+    def _share(self, variable: keras.Variable) -> float:
+        return self._shares.get(self._var_key(variable), 1.0)
+
+    def update_step(self, gradient: Tensor, variable: keras.Variable, learning_rate: Any) -> None:
+        """Update one variable, as the optimizer does it."""
+        super().update_step(gradient, variable, learning_rate * self._share(variable))
+
+    def _apply_weight_decay(self, variables: list[keras.Variable]) -> None:
+        if self.weight_decay is None:
+            return
+        # Keras takes learning rate times weight decay off a variable.
+        whole = self.weight_decay
+        for share in sorted(set(map(self._share, variables))):
+            self.weight_decay = whole * share
+            super()._apply_weight_decay([v for v in variables if self._share(v) == share])
+        self.weight_decay = whole
+
+
 def _optimizer(name: str) -> type[keras.Optimizer]:
-    """Return Keras's optimizer of that name, given whole gradients."""
-    return type(name, (_WholeGradients, getattr(keras.optimizers, name)), {})
+    """Return Keras's optimizer of that name, given whole gradients and shares."""
+    mixins = (_WholeGradients, _LearningRateShares)
+    return type(name, (*mixins, getattr(keras.optimizers, name)), {})
 
 
 def make_optimizer(
     config: TrainConfig,
     learning_rate: float | schedules.LearningRateSchedule,
     variables: list[keras.Variable],
+    shares: Sequence[float] | None = None,
 ) -> keras.Optimizer:
     """Return the optimizer that `config` names.
 
@@ -108,7 +141,19 @@ def make_optimizer(
         learning_rate: a schedule over steps, or a number that a callback sets.
         variables: the model's trainable variables; those with one axis (biases and the scales of
             norms) are spared weight decay.
+        shares: for each of the variables, what its learning rate is multiplied by; None: 1 for all.
     """
+    optimizer = _make(config, learning_rate)
+    if shares is not None:
+        optimizer.set_shares(variables, shares)
+    if optimizer.weight_decay is not None:
+        optimizer.exclude_from_weight_decay(var_list=[v for v in variables if len(v.shape) < 2])
+    return optimizer
+
+
+def _make(
+    config: TrainConfig, learning_rate: float | schedules.LearningRateSchedule
+) -> keras.Optimizer:
     shared = {
         "learning_rate": learning_rate,
         "global_clipnorm": config.clip_norm or None,
@@ -120,19 +165,16 @@ def make_optimizer(
     if config.optimizer == "adam":
         return _optimizer("Adam")(**betas, **shared)
     if config.optimizer == "adamw":
-        optimizer = _optimizer("AdamW")(weight_decay=config.weight_decay, **betas, **shared)
-    else:
-        # Matrices are orthogonalised; embeddings, the output layer among them, and all that has
-        # one axis are left to Adam.
-        optimizer = _optimizer("Muon")(
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            adam_lr_ratio=config.adam_learning_rate,
-            adam_beta_1=config.beta_1,
-            adam_beta_2=config.beta_2,
-            adam_weight_decay=None,
-            epsilon=1e-8,
-            **shared,
-        )
-    optimizer.exclude_from_weight_decay(var_list=[v for v in variables if len(v.shape) < 2])
-    return optimizer
+        return _optimizer("AdamW")(weight_decay=config.weight_decay, **betas, **shared)
+    # Matrices are orthogonalised; embeddings, the output layer among them, and all that has one
+    # axis are left to Adam.
+    return _optimizer("Muon")(
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        adam_lr_ratio=config.adam_learning_rate,
+        adam_beta_1=config.beta_1,
+        adam_beta_2=config.beta_2,
+        adam_weight_decay=None,
+        epsilon=1e-8,
+        **shared,
+    )

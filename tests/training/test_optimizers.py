@@ -116,3 +116,74 @@ def test_accumulated_gradients_are_those_of_the_whole_batch():
         weights.append(model.get_weights())
     for whole, parts in zip(*weights, strict=True):
         np.testing.assert_allclose(whole, parts, atol=1e-6)
+
+
+def stepped(name, values, gradients, shares=None, steps=3, learning_rate=0.1):
+    """Return variables after some steps with the same gradients."""
+    variables = [keras.Variable(value, name="weight") for value in values]
+    config = TrainConfig(
+        steps=1, optimizer=name, weight_decay=0.1, clip_norm=0.0, momentum=0.9, beta_2=0.999
+    )
+    optimizer = make_optimizer(config, learning_rate, variables, shares)
+    optimizer.build(variables)
+    for _ in range(steps):
+        optimizer.apply([keras.ops.convert_to_tensor(g) for g in gradients], variables)
+    return [variable.numpy() for variable in variables]
+
+
+@pytest.fixture
+def matrices():
+    chance = np.random.default_rng(0)
+    return [[chance.normal(size=(4, 3)).astype("float32") for _ in range(2)] for _ in range(2)]
+
+
+def test_a_step_of_sgd_has_its_share_of_the_learning_rate(matrices):
+    values, gradients = matrices
+    for new, old, gradient, share in zip(
+        stepped("sgd", values, gradients, [0.25, 1.0], steps=1),
+        values,
+        gradients,
+        [0.25, 1.0],
+        strict=True,
+    ):
+        np.testing.assert_allclose(new, old - 0.1 * share * gradient, rtol=1e-5)
+
+
+def test_a_first_step_of_adamw_and_its_decay_have_their_share_of_the_learning_rate(matrices):
+    values, gradients = matrices
+    for new, old, gradient, share in zip(
+        stepped("adamw", values, gradients, [0.25, 1.0], steps=1),
+        values,
+        gradients,
+        [0.25, 1.0],
+        strict=True,
+    ):
+        expected = old * (1 - 0.1 * share * 0.1) - 0.1 * share * np.sign(gradient)
+        np.testing.assert_allclose(new, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_share_of_the_learning_rate_is_a_learning_rate_of_its_own(name, matrices):
+    values, gradients = matrices
+    first, second = stepped(name, values, gradients, [0.25, 1.0])
+    np.testing.assert_array_equal(second, stepped(name, values, gradients)[1])
+    quarter, _ = stepped(name, values, gradients, learning_rate=0.025)
+    np.testing.assert_allclose(first, quarter, rtol=1e-5, atol=1e-6)
+
+
+def test_shares_are_the_parameter_groups_of_pytorch(matrices):
+    torch = pytest.importorskip("torch")
+    values, gradients = matrices
+    ours = stepped("adamw", values, gradients, [0.25, 1.0], steps=5)
+    theirs = [torch.nn.Parameter(torch.tensor(value)) for value in values]
+    groups = [
+        {"params": [weight], "lr": 0.1 * share}
+        for weight, share in zip(theirs, [0.25, 1.0], strict=True)
+    ]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)
+    for weight, gradient in zip(theirs, gradients, strict=True):
+        weight.grad = torch.tensor(gradient)
+    for _ in range(5):
+        optimizer.step()
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one, other.detach().numpy(), rtol=1e-4, atol=1e-5)
