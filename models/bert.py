@@ -217,6 +217,11 @@ class BERT(keras.Model):
         """
         return ops.cast(self.sentence_head(self.pooled(hidden_states)), "float32")
 
+    def parts(self) -> list[list[keras.Layer]]:
+        """Return the embeddings and their norm, then one block after the other."""
+        embeddings = [self.token_embedding, self.position_embedding, self.segment_embedding]
+        return [[*embeddings, self.embedding_norm], *([block] for block in self.blocks)]
+
     @property
     def prefers_xla(self) -> bool:
         """Whether XLA makes it faster: not with dropout, whose random numbers it draws slowly."""

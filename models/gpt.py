@@ -129,6 +129,13 @@ class GPT(LanguageModel):
         """Map states (..., D) to logits (..., V) float32."""
         return ops.cast(self.token_embedding(hidden_states, reverse=True), "float32")
 
+    def parts(self) -> list[list[keras.Layer]]:
+        """Return the embeddings, then one block after the other."""
+        embeddings = [self.token_embedding]
+        if self.config.positions == "learned":
+            embeddings.append(self.position_embedding)
+        return [embeddings, *([block] for block in self.blocks)]
+
     def initial_cache(self, batch_size: int, length: int) -> Cache:
         """Return room for keys and values: for each block two tensors (B, length, G, K)."""
         shape = (

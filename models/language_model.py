@@ -72,6 +72,14 @@ class LanguageModel(keras.Model):
         """The most positions that a cache can have; None for a cache that is not by position."""
         raise NotImplementedError
 
+    def parts(self) -> list[list[keras.Layer]]:
+        """Return the layers from the bottom: the embeddings, then one block after the other.
+
+        Fine-tuning counts them. What is above the last block, such as a normalisation, is not among
+        them; a model without layers has none.
+        """
+        return []
+
     def first_logits(self) -> Tensor:
         """Return the logits of the first token of all, (V,) float32.
 

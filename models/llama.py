@@ -116,6 +116,10 @@ class Llama(LanguageModel):
         """Map states (..., D) to logits (..., V) float32."""
         return ops.cast(self.token_embedding(hidden_states, reverse=True), "float32")
 
+    def parts(self) -> list[list[keras.Layer]]:
+        """Return the embedding, then one block after the other."""
+        return [[self.token_embedding], *([block] for block in self.blocks)]
+
     def initial_cache(self, batch_size: int, length: int) -> Cache:
         """Return room for keys and values: for each block two tensors (B, length, G, K)."""
         shape = (

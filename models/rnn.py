@@ -244,6 +244,10 @@ class RNN(LanguageModel):
         logits = ops.cast(self.token_embedding(hidden_states, reverse=True), "float32")
         return logits + self.output_bias if self.config.output_bias else logits
 
+    def parts(self) -> list[list[keras.Layer]]:
+        """Return the embedding, then one recurrent layer after the other."""
+        return [[self.token_embedding], *([layer] for layer in self.recurrent_layers)]
+
     def initial_cache(self, batch_size: int, length: int) -> Cache:
         """Return zero states: for each layer (h,) or, for the LSTM, (h, c), each (B, D)."""
         zeros = ops.zeros((batch_size, self.config.width), self.compute_dtype)

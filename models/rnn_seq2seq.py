@@ -197,6 +197,14 @@ class RNNSeq2Seq(EncoderDecoder):
         """Map states (..., D) to logits (..., V) float32."""
         return ops.cast(self.token_embedding(hidden_states, reverse=True), "float32")
 
+    def parts(self) -> list[list[keras.Layer]]:
+        """Return the embedding, the encoder's layers, each in both directions, the decoder's."""
+        encoder = zip(self.forward_layers, self.backward_layers, strict=True)
+        decoder = [[layer] for layer in self.decoder_layers]
+        if self.config.attention == "additive":  # which its lowest layer works with
+            decoder[0] += [self.key, self.query, self.score]
+        return [[self.token_embedding], *map(list, encoder), *decoder]
+
     def own_cache(self, memory: Memory, length: int) -> Cache:
         """Return the state that the decoder begins with; see `encode`."""
         return memory[0]

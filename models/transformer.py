@@ -173,6 +173,13 @@ class Transformer(EncoderDecoder):
         """Map states (..., D) to logits (..., V) float32."""
         return ops.cast(self.token_embedding(hidden_states, reverse=True), "float32")
 
+    def parts(self) -> list[list[keras.Layer]]:
+        """Return the embedding, the encoder's blocks, the decoder's blocks."""
+        encoder = [[block] for block in self.encoder_blocks]
+        if self.config.norm_first:
+            encoder[-1].append(self.encoder_norm)
+        return [[self.token_embedding], *encoder, *([block] for block in self.decoder_blocks)]
+
     def own_cache(self, memory: Memory, length: int) -> Cache:
         """Return room for keys and values: for each block two tensors (B, length, H, K)."""
         _, source_mask = memory

@@ -52,6 +52,18 @@ class TrainConfig:
     carry_state: bool = False
     """Whether windows follow one another in the text and a recurrent model goes on from the state
     in which the last one ended; otherwise they come in random order, each from a zero state."""
+    patience: int = 0
+    """Validations in a row without a better loss after which the training stops; 0: it goes on to
+    its end. The schedule does not know of it and is cut off."""
+    frozen: int = 0
+    """With a pretrained model: how many of its parts stay as they are, from the bottom: 1 the
+    embeddings, 2 the first block too, and so on; -1: all, so that only the head learns."""
+    layer_decay: float = 1.0
+    """With a pretrained model: what the learning rate is multiplied by from one part to the part
+    below it, above 0 and at most 1; the head has the whole (Howard & Ruder 2018, section 3.2)."""
+    lora_rank: int = 0
+    """With a pretrained model: rank of the matrices that its linear layers learn instead of their
+    own, which stay as they are, like all else but the head (LoRA, Hu et al. 2022); 0: none."""
     label_smoothing: float = 0.0
     """Share of each target spread over the vocabulary (Szegedy et al. 2016)."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -80,9 +92,14 @@ class TrainConfig:
         for name in (given[0], *positive, "validate_every", "validation_tokens", "report_tokens"):
             if not getattr(self, name) > 0:
                 self._refuse(name, "above 0")
-        for name in ("weight_decay", "clip_norm", "adam_learning_rate", "seed"):
+        at_least_zero = ("weight_decay", "clip_norm", "adam_learning_rate", "seed")
+        for name in (*at_least_zero, "patience", "lora_rank"):
             if not getattr(self, name) >= 0:
                 self._refuse(name, "0 or above")
+        if self.frozen < -1:
+            self._refuse("frozen", "-1, 0 or above")
+        if not 0 < self.layer_decay <= 1:
+            self._refuse("layer_decay", "above 0 and at most 1")
         for name in ("final_learning_rate", "warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 self._refuse(name, "from 0 to 1")
@@ -103,6 +120,12 @@ class TrainConfig:
             raise InputError(
                 f"--train.carry-state reads a batch in one piece, so --train.accumulate "
                 f"{self.accumulate} cannot cut it; leave one of them out."
+            )
+
+        if self.lora_rank and self.frozen:
+            raise InputError(
+                f"--train.lora-rank {self.lora_rank} already keeps all of the pretrained model as "
+                "it is, so --train.frozen adds nothing; leave one of them out."
             )
 
     def _refuse(self, name: str, allowed: str) -> None:

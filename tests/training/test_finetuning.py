@@ -1,0 +1,214 @@
+"""What of a pretrained model learns, how fast, and what LoRA leaves."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerazoo.errors import InputError
+from kerazoo.models import families
+from kerazoo.models.configs import (
+    BERTConfig,
+    GPTConfig,
+    HMMConfig,
+    LlamaConfig,
+    NGramConfig,
+    RNNConfig,
+    RNNSeq2SeqConfig,
+    TransformerConfig,
+)
+from kerazoo.training import finetuning
+from kerazoo.training.config import TrainConfig
+
+SIZE = {"vocab_size": 7, "context_length": 6, "width": 8, "num_layers": 2}
+CONFIGS = {
+    "gpt": GPTConfig(**SIZE),
+    "gpt-untied": GPTConfig(**SIZE, tie_embeddings=False, positions="rotary"),
+    "llama": LlamaConfig(**SIZE),
+    "bert": BERTConfig(**SIZE, norm_first=True),
+    "rnn": RNNConfig(**SIZE, output_bias=True),
+    "rnn-tied": RNNConfig(**SIZE, tie_embeddings=True, cell="gru"),
+    "transformer": TransformerConfig(**SIZE, norm_first=True),
+    "rnn-seq2seq": RNNSeq2SeqConfig(**SIZE, attention="additive"),
+}
+every_model = pytest.mark.parametrize("name", CONFIGS)
+
+
+@keras.saving.register_keras_serializable(package="test")
+class WithHead(keras.Model):
+    """A classifier on top of a model's last state."""
+
+    def __init__(self, backbone, **kwargs):
+        super().__init__(**kwargs)
+        self.backbone = backbone
+        self.head = keras.layers.Dense(3, name="head")
+        self.head.build((None, backbone.config.width))
+        self.built = True
+
+    def call(self, token_ids):
+        return self.head(self.backbone.hidden_states(token_ids)[0][:, -1])
+
+    def get_config(self):
+        backbone = keras.saving.serialize_keras_object(self.backbone)
+        return {**super().get_config(), "backbone": backbone}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        backbone = keras.saving.deserialize_keras_object(config["backbone"])
+        return cls(**{**config, "backbone": backbone})
+
+
+def settings(**fields):
+    return TrainConfig(steps=1, **fields)
+
+
+def build(name):
+    keras.utils.set_random_seed(0)
+    return families.build(CONFIGS[name])
+
+
+@every_model
+def test_every_weight_is_in_one_part(name):
+    model = build(name)
+    parts = finetuning.parts(model)
+    numbers = [id(weight) for part in parts for weight in part]
+    assert sorted(numbers) == sorted(map(id, model.weights))
+    assert all(parts)
+
+
+@every_model
+def test_the_lowest_part_is_the_embeddings_and_those_above_are_the_blocks(name):
+    first, *above = finetuning.parts(build(name))
+    num_blocks = 4 if name in ("transformer", "rnn-seq2seq") else 2
+    assert first[0].path.endswith("token_embedding/embeddings")
+    assert len(above) == num_blocks + (name != "rnn-tied")  # which has nothing above its layers
+    assert not any("embeddings" in weight.name for part in above[:num_blocks] for weight in part)
+
+
+@pytest.mark.parametrize("name", ["gpt-untied", "llama", "rnn"])
+def test_an_output_matrix_of_its_own_is_no_embedding(name):
+    parts = finetuning.parts(build(name))
+    assert any(weight.name == "reverse_embeddings" for weight in parts[-1])
+
+
+@every_model
+def test_frozen_parts_are_those_from_the_bottom(name):
+    model = build(name)
+    finetuning.prepare(model, settings(frozen=2))
+    learning = set(map(id, model.trainable_variables))
+    for number, part in enumerate(finetuning.parts(model)):
+        assert {id(weight) in learning for weight in part} == {number >= 2}
+
+
+def test_a_frozen_part_is_the_same_after_training():
+    model = build("gpt")
+    finetuning.prepare(model, settings(frozen=2))
+    before = [weight.numpy() for weight in model.weights]
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    token_ids = np.random.default_rng(0).integers(0, 7, (4, 6))
+    model.train_on_batch(token_ids, token_ids)
+    for old, weight in zip(before, model.weights, strict=True):
+        assert np.array_equal(old, weight.numpy()) != weight.trainable
+
+
+def test_of_a_frozen_backbone_only_the_head_learns():
+    model = WithHead(build("gpt"))
+    finetuning.prepare(model, settings(frozen=-1))
+    assert [weight.path for weight in model.trainable_variables] == ["head/kernel", "head/bias"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("gpt", {"frozen": 4}, "--train.frozen is 4 and the model has 4 parts.*give at most 3"),
+        ("rnn-tied", {"frozen": 3}, "give at most 2"),
+        ("gpt", {"frozen": -1}, "--train.frozen -1 lets only the head learn"),
+        ("rnn", {"lora_rank": 2}, "--train.lora-rank 2 needs linear layers, of which RNN has none"),
+    ],
+)
+def test_what_a_model_cannot_do_is_refused(name, fields, message):
+    with pytest.raises(InputError, match=message):
+        finetuning.prepare(build(name), settings(**fields))
+
+
+@pytest.mark.parametrize("config", [HMMConfig(vocab_size=7), NGramConfig(vocab_size=7)])
+@pytest.mark.parametrize("fields", [{"frozen": 1}, {"layer_decay": 0.9}, {"lora_rank": 1}])
+def test_a_model_without_layers_refuses_what_is_for_layers(config, fields):
+    model = families.build(config)
+    finetuning.prepare(model, settings())
+    with pytest.raises(InputError, match="needs a model with layers, which .* is not"):
+        finetuning.prepare(model, settings(**fields))
+
+
+@every_model
+def test_the_learning_rate_falls_from_part_to_part(name):
+    model = build(name)
+    shares = finetuning.learning_rate_shares(model, settings(layer_decay=0.5))
+    by_weight = dict(zip(map(id, model.trainable_variables), shares, strict=True))
+    for height, part in enumerate(reversed(finetuning.parts(model))):
+        assert {by_weight[id(weight)] for weight in part} == {0.5**height}
+
+
+def test_the_head_has_the_whole_learning_rate():
+    model = WithHead(build("gpt"))
+    finetuning.prepare(model, settings(frozen=1))
+    shares = finetuning.learning_rate_shares(model, settings(layer_decay=0.9))
+    by_path = dict(zip((v.path for v in model.trainable_variables), shares, strict=True))
+    assert by_path["head/kernel"] == 1
+    assert sorted(set(shares)) == pytest.approx([0.81, 0.9, 1])
+
+
+# === LoRA ===
+
+
+def with_lora(model):
+    """Return the model with LoRA matrices as training might leave them."""
+    finetuning.prepare(model, settings(lora_rank=2))
+    chance = np.random.default_rng(0)
+    for weight in model.trainable_variables:
+        weight.assign(chance.normal(size=weight.shape))
+    return model
+
+
+def outputs(model):
+    token_ids = np.arange(12).reshape(2, 6) % 7
+    if hasattr(model, "encode"):
+        return np.array(model({"source_ids": token_ids, "token_ids": token_ids}))
+    if hasattr(model, "mask_logits"):
+        return np.array(model.mask_logits(model.hidden_states(token_ids)))
+    return np.array(model(token_ids))
+
+
+@pytest.mark.parametrize("name", ["gpt", "llama", "bert", "transformer", "rnn-seq2seq"])
+def test_merging_keeps_the_outputs_and_no_trace_of_lora(name, tmp_path):
+    model = build(name)
+    before = outputs(model)
+    with_lora(model)
+    assert {v.name for v in model.trainable_variables} == {"lora_kernel_a", "lora_kernel_b"}
+    merged = finetuning.merged(model)
+    np.testing.assert_allclose(outputs(merged), outputs(model), rtol=1e-5, atol=1e-5)
+    assert not np.allclose(before, outputs(merged), rtol=0.1, atol=1e-5)
+    new = build(name)
+    assert merged.count_params() == new.count_params()
+    merged.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_allclose(outputs(loaded), outputs(merged), atol=1e-6)
+    assert not finetuning.lora_weights(loaded)
+
+
+def test_with_a_head_lora_and_the_head_learn():
+    model = WithHead(build("gpt"))
+    finetuning.prepare(model, settings(lora_rank=2))
+    names = {weight.name for weight in model.trainable_variables if "head/" not in weight.path}
+    assert names == {"lora_kernel_a", "lora_kernel_b"}
+    assert sum("head/" in weight.path for weight in model.trainable_variables) == 2
+    merged = finetuning.merged(model)
+    np.testing.assert_allclose(outputs(merged), outputs(model), rtol=1e-5, atol=1e-6)
+
+
+def test_half_precision_merges_in_whole_precision():
+    keras.utils.set_random_seed(0)
+    model = with_lora(families.build(CONFIGS["gpt"], "mixed_bfloat16"))
+    merged = finetuning.merged(model)
+    layer, kernel = (m.blocks[0].attention.query for m in (model, merged))
+    expected = layer.weights[0] + layer.lora_kernel_a.value @ layer.lora_kernel_b.value
+    np.testing.assert_allclose(kernel.weights[0], expected, rtol=1e-6)
