@@ -74,6 +74,7 @@ def train(
 
     from kerazoo.models import families
     from kerazoo.tasks import registry
+    from kerazoo.training import finetuning
 
     settings = recipe.train
     keras.utils.set_random_seed(settings.seed)
@@ -92,9 +93,12 @@ def train(
 
     # Ids to a model that predicts them.
     model = families.build(config, settings.policy)
+    finetuning.prepare(model, settings)
     experiment = Experiment(folder, name, recipe, corpus, tokenizer, task, examples, model)
     learn = _count if isinstance(recipe.model, NGramConfig) else _fit
     state, num_tokens = learn(experiment)
+    if settings.lora_rank:
+        model = finetuning.merged(model)
 
     # The result: how good it is, and what it writes.
     score = task.score_in_training(model, experiment.held_out, settings.report_tokens)
@@ -130,7 +134,9 @@ class Experiment:
         """Make the run folder, and say what happens next."""
         runs.begin(self.folder, self.name, self.recipe, self.tokenizer, self.examples)
         size = self.model.count_params()
-        parameters = f", {size:,} parameters," if size else ""
+        learning = sum(math.prod(v.shape) for v in getattr(self.model, "trainable_variables", ()))
+        part = f", {learning:,} of them learning" if 0 < learning < size else ""
+        parameters = f", {size:,} parameters{part}," if size else ""
         print(
             f"Training {self.name}{parameters} on {self.corpus.name}, "
             f"{self.learnt.num_tokens:,} tokens, in {self.folder}"
@@ -141,7 +147,7 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
     """Train by gradients; return where it stands at the end, and how many tokens it has seen."""
     import keras
 
-    from kerazoo.training import callbacks, checkpoints, optimizers
+    from kerazoo.training import callbacks, checkpoints, finetuning, optimizers
 
     task, folder, model = experiment.task, experiment.folder, experiment.model
     settings, length = task.train, task.model.context_length
@@ -156,6 +162,7 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
         if total_steps
         else settings.learning_rate,
         model.trainable_variables,
+        finetuning.learning_rate_shares(model, settings),
     )
     learner.compile(
         optimizer,
@@ -176,7 +183,8 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
     progress = callbacks.Length(
         settings, total_steps, task.tokens_per_step, state.step, state.seconds
     )
-    if progress.share < 1:
+    kept = checkpoints.Checkpoints(folder, progress, state)
+    if progress.share < 1 and not state.is_over(settings.patience):
         learner.fit(
             training,
             epochs=sys.maxsize,  # `progress` says when to stop
@@ -192,13 +200,14 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
                 ),
                 checkpoints.History(folder, state),
                 keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
-                checkpoints.Checkpoints(folder, progress, state),
+                kept,
                 callbacks.Progress(),
+                checkpoints.Patience(settings.patience, kept),
             ],
             verbose=1 if sys.stdout.isatty() or "ipykernel" in sys.modules else 2,
             shuffle=False,
         )
-    learner.load_weights(checkpoints.best(folder))  # those that validated best
+    checkpoints.load_best(folder, learner)
     state = checkpoints.read_state(folder)
     return state, state.step * task.tokens_per_step
 

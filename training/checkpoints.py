@@ -9,19 +9,24 @@ import csv
 import json
 import math
 import shutil
+import zipfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from ..errors import InputError
 from ..files import whole_file, whole_folder
 from .callbacks import Length
+from .finetuning import lora_weights
 
 # Keras's archive and not bare HDF5, which can crash the process when the disk is full.
 _MODEL = "model.keras"
 _BEST = "best.keras"
 _STATE, _RANDOM = "state.json", "random.json"
+_LORA = "lora.npz"
+"""Within the model's file: what Keras does not keep of layers that learn by LoRA."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,16 @@ class State:
     """Optimizer steps so far."""
     seconds: float = 0.0
     """Time that they took, with compilation and validation."""
+    best_round: int = 0
+    """Which validation was best, counted from 1."""
     best_step: int = 0
-    """The step whose validation was best."""
+    """The step of that validation."""
     best_loss: float = math.inf
     """The loss of that validation."""
+
+    def is_over(self, patience: int) -> bool:
+        """Tell whether so many validations in a row were no better; 0: never."""
+        return 0 < patience <= self.round - self.best_round
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -59,10 +70,10 @@ class Checkpoints(keras.callbacks.Callback):
         is_best = loss < self.state.best_loss
         self.state = replace(self.state, round=epoch + 1, step=step, seconds=self.length.seconds)
         if is_best:
-            self.state = replace(self.state, best_step=step, best_loss=loss)
+            self.state = replace(self.state, best_round=epoch + 1, best_step=step, best_loss=loss)
         path = self.folder / f"step-{step:08d}"
         with whole_folder(path) as scratch:
-            self.model.save(scratch / _MODEL)
+            _save(self.model, scratch / _MODEL)
             (scratch / _STATE).write_text(json.dumps(asdict(self.state)))
             states = [generator.numpy().tolist() for generator in _random_generators(self.model)]
             (scratch / _RANDOM).write_text(json.dumps(states))
@@ -72,6 +83,33 @@ class Checkpoints(keras.callbacks.Callback):
         for other in self.folder.glob("step-*"):
             if other != path:
                 shutil.rmtree(other)
+
+
+class Patience(keras.callbacks.Callback):
+    """Stops the training when too many validations in a row were no better.
+
+    Args:
+        patience: how many are too many; 0: the training goes on.
+        checkpoints: knows the validations; it comes before this one in the list of callbacks.
+    """
+
+    def __init__(self, patience: int, checkpoints: Checkpoints):
+        super().__init__()
+        self.patience, self.checkpoints = patience, checkpoints
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Stop if it is time."""
+        if self.checkpoints.state.is_over(self.patience):
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Say why the training ended."""
+        state = self.checkpoints.state
+        if state.is_over(self.patience):
+            print(
+                f"Stopped at step {state.step:,}: no validation after step {state.best_step:,} was "
+                "better."
+            )
 
 
 def restore(run_folder: Path, model: keras.Model) -> State:
@@ -84,7 +122,7 @@ def restore(run_folder: Path, model: keras.Model) -> State:
     if path is None:
         return State()
     try:
-        model.load_weights(path / _MODEL)
+        _load(model, path / _MODEL)
         states = json.loads((path / _RANDOM).read_text())
         for generator, state in zip(_random_generators(model), states, strict=True):
             generator.assign(state)
@@ -130,11 +168,34 @@ def _drop_rows_after(path: Path, step: int) -> None:
         writer.writerows(row for row in whole if int(row["step"]) <= step)
 
 
+def load_best(run_folder: Path, model: keras.Model) -> None:
+    """Give a model the weights that validated best."""
+    _load(model, best(run_folder))
+
+
 def best(run_folder: Path) -> Path:
     """Return the file of the model that validated best."""
     path = _folder(run_folder) / _BEST
     last = _last(run_folder)
     return path if path.is_file() or last is None else last / _MODEL
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    model.save(path)
+    weights = lora_weights(model)
+    if weights:
+        with zipfile.ZipFile(path, "a") as archive, archive.open(_LORA, "w") as file:
+            np.savez(file, *map(keras.ops.convert_to_numpy, weights))
+
+
+def _load(model: keras.Model, path: Path) -> None:
+    model.load_weights(path)
+    weights = lora_weights(model)
+    if weights:
+        with zipfile.ZipFile(path) as archive, archive.open(_LORA) as file:
+            values = np.load(file, allow_pickle=False)
+            for weight, name in zip(weights, values.files, strict=True):
+                weight.assign(values[name])
 
 
 def _random_generators(model: keras.Model) -> list[keras.Variable]:

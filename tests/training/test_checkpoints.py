@@ -1,0 +1,168 @@
+"""Trainings that end early or learn by LoRA, interrupted and taken up again."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+
+import kerazoo
+from kerazoo.data.datasets import DataConfig
+from kerazoo.models import families
+from kerazoo.models.configs import GPTConfig
+from kerazoo.recipes import Recipe
+from kerazoo.train import train
+from kerazoo.training import callbacks, checkpoints, finetuning
+from kerazoo.training.config import TrainConfig
+
+
+def recipe_of(text, **train_fields):
+    fields = {"steps": 12, "validate_every": 2, "batch_size": 4, "xla": "off", **train_fields}
+    model = GPTConfig(context_length=8, num_layers=1, num_heads=2, width=8, dropout=0.1)
+    return Recipe("A test.", model, DataConfig(text=text), TrainConfig(**fields))
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    """Return a function after which trainings stop when the checkpoint of a step is there."""
+    save = checkpoints.Checkpoints.on_epoch_end
+
+    def stop_at(step):
+        def save_and_stop(self, *args):
+            save(self, *args)
+            if self.state.step == step:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(checkpoints.Checkpoints, "on_epoch_end", save_and_stop)
+
+    return stop_at
+
+
+def interrupted(recipe, folder, stop_at, step):
+    """Return the run of a training that was stopped at a step and taken up again."""
+    stop_at(step)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, folder)
+    stop_at(None)
+    return train(recipe, folder, resume=True)
+
+
+# === Early stopping ===
+
+
+@pytest.fixture
+def losses(monkeypatch):
+    """Decide what the validations say: the second is the best."""
+
+    def validate(self, epoch, logs):
+        logs["val_loss"] = [3.0, 2.0, 2.5, 2.0, 2.4, 1.0][epoch]
+
+    monkeypatch.setattr(callbacks.Validation, "on_epoch_end", validate)
+
+
+def steps_of(run):
+    with open(run.folder / "history.csv", newline="") as file:
+        return [int(row["step"]) for row in csv.DictReader(file)]
+
+
+def test_a_training_stops_after_too_many_validations_without_a_better_loss(
+    losses, small_text, tmp_path, capsys
+):
+    run = train(recipe_of(small_text, patience=2), tmp_path / "run")
+    assert steps_of(run) == [2, 4, 6, 8]
+    assert (run.report["steps"], run.report["best_step"]) == (8, 4)
+    assert "Stopped at step 8: no validation after step 4 was better" in capsys.readouterr().out
+
+
+def test_without_patience_or_with_enough_of_it_a_training_goes_on(losses, small_text, tmp_path):
+    for patience in (0, 4):
+        run = train(recipe_of(small_text, patience=patience), tmp_path / f"run{patience}")
+        assert (run.report["steps"], run.report["best_step"]) == (12, 12)
+
+
+@pytest.mark.parametrize("step", [6, 8])
+def test_a_resumed_training_stops_where_the_uninterrupted_one_does(
+    step, losses, small_text, tmp_path, stop_at
+):
+    run = interrupted(recipe_of(small_text, patience=2), tmp_path / "run", stop_at, step)
+    assert steps_of(run) == [2, 4, 6, 8]
+    assert (run.report["steps"], run.report["best_step"]) == (8, 4)
+
+
+def test_a_training_on_the_clock_stops_early_too(losses, small_text, tmp_path):
+    run = train(recipe_of(small_text, steps=None, minutes=5, patience=2), tmp_path / "run")
+    assert run.report["steps"] == 8
+
+
+# === LoRA ===
+
+
+def test_a_training_by_lora_resumes_to_the_same_weights(small_text, tmp_path, stop_at):
+    recipe = recipe_of(small_text, lora_rank=2, learning_rate=0.05, steps=6)
+    whole = train(recipe, tmp_path / "whole")
+    resumed = interrupted(recipe, tmp_path / "stopped", stop_at, 4)
+    for one, other in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert whole.report["validation"] == resumed.report["validation"]
+
+
+def test_a_checkpoint_keeps_the_matrices_of_lora_apart_and_whole_in_half_precision(tmp_path):
+    def build():
+        config = GPTConfig(vocab_size=7, context_length=8, num_layers=1, num_heads=2, width=8)
+        model = families.build(config, "mixed_bfloat16")
+        finetuning.prepare(model, TrainConfig(steps=1, lora_rank=2))
+        model.compile("sgd")
+        return model
+
+    model, other = build(), build()
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(0).normal(size=weight.shape))
+    length = callbacks.Length(TrainConfig(steps=1), 1, 1, step=1)
+    keeper = checkpoints.Checkpoints(tmp_path, length, checkpoints.State())
+    keeper.set_model(model)
+    keeper.on_epoch_end(0, {"val_loss": 1.0})
+    assert checkpoints.restore(tmp_path, other).step == 1
+    for one, another in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, another)
+
+
+def test_the_model_of_a_training_by_lora_has_no_trace_of_it(small_text, tmp_path, capsys):
+    run = train(recipe_of(small_text, lora_rank=2, learning_rate=0.05, steps=4), tmp_path / "run")
+    # Six matrices, four of them (8, 8), one (8, 32), one (32, 8): 2 (8 + 8) 4 + 2 (8 + 32) 2.
+    assert "288 of them learning" in capsys.readouterr().out
+    loaded = kerazoo.load(run.folder).model
+    token_ids = np.arange(8)[None]
+    np.testing.assert_allclose(loaded(token_ids), run.model(token_ids), atol=1e-5)
+    assert not any("lora" in weight.name for weight in loaded.weights)
+    assert run.report["parameters"] == loaded.count_params()
+    keras.utils.set_random_seed(0)
+    new = type(loaded)(loaded.config)
+    for weight, other in zip(loaded.weights, new.weights, strict=True):
+        changed = not np.array_equal(weight, other)
+        assert changed == (weight.name == "kernel"), weight.path
+
+
+def test_of_a_training_by_lora_the_model_that_validated_best_is_kept(
+    losses, small_text, tmp_path, stop_at
+):
+    recipe = recipe_of(small_text, lora_rank=2, learning_rate=0.05, patience=2)
+    run = train(recipe, tmp_path / "run")
+    assert run.report["best_step"] == 4
+    stop_at(4)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "stopped")
+    best = kerazoo.load_model(checkpoints.best(tmp_path / "stopped"))
+    for one, other in zip(run.model.get_weights(), best.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_frozen_parts_and_layer_decay_reach_the_training(small_text, tmp_path):
+    recipe = recipe_of(
+        small_text, frozen=1, layer_decay=0.5, optimizer="sgd", steps=2, momentum=0.0
+    )
+    run = train(recipe, tmp_path / "run")
+    keras.utils.set_random_seed(0)
+    new = type(run.model)(run.model.config)
+    for weight, other in zip(run.model.weights, new.weights, strict=True):
+        frozen = "embedding" in weight.path
+        assert np.array_equal(weight, other) == frozen, weight.path
