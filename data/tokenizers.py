@@ -107,6 +107,26 @@ class Tokenizer:
             )
         return self._special_ids[name]
 
+    def with_special_tokens(self, names: Sequence[str]) -> "Tokenizer":
+        """Return a tokenizer that has these special tokens, too; this one stays as it is.
+
+        Those that it lacks come after all its tokens, so that every id stays what it was, and texts
+        are encoded as before.
+
+        Raises:
+            InputError: if one of the names is a token that stands for text.
+        """
+        backend = tokenizers.Tokenizer.from_str(self._backend.to_str())
+        missing = [name for name in names if name not in self._special_ids]
+        for name in missing:
+            if backend.token_to_id(name) is not None:
+                raise InputError(
+                    f"this {self.kind} tokenizer knows {name} as a piece of text, which cannot be "
+                    "a special token, too; train one on a text without it."
+                )
+        backend.add_special_tokens(missing)
+        return Tokenizer(self.kind, backend)
+
     @property
     def start(self) -> str:
         """What a text may begin with when nothing is given: a line end, if it is known."""

@@ -127,6 +127,35 @@ def test_a_marked_text_has_special_tokens_where_they_are_named(with_special, kin
     assert tokenizer.decode(after).strip() == "likes"
 
 
+@pytest.mark.parametrize("kind", tokenizers.KINDS)
+def test_special_tokens_are_added_at_the_end_and_change_no_text(trained, with_special, kind):
+    for tokenizer in (trained[kind], with_special[kind]):
+        before, special = tokenizer.fingerprint(), tokenizer.special_ids
+        more = tokenizer.with_special_tokens(["[PAD]", "[START]", "[END]"])
+        added = [name for name in ("[PAD]", "[START]", "[END]") if name not in special]
+        ids = range(tokenizer.vocab_size, tokenizer.vocab_size + len(added))
+        assert more.special_ids == {**special, **dict(zip(added, ids, strict=True))}
+        assert more.vocab_size == tokenizer.vocab_size + len(added)
+        for text in (SENTENCE, "[START]the cat [PAD]\n[END]"):
+            np.testing.assert_array_equal(more.encode(text), tokenizer.encode(text))
+            assert more.decode(more.encode(text)) == tokenizer.decode(tokenizer.encode(text))
+        assert (tokenizer.fingerprint(), tokenizer.special_ids) == (before, special)
+
+
+def test_adding_special_tokens_that_are_there_adds_none(with_special):
+    tokenizer = with_special["bpe"]
+    again = tokenizer.with_special_tokens(tokenizers.BERT_TOKENS)
+    assert again.fingerprint() == tokenizer.fingerprint()
+
+
+def test_a_piece_of_text_cannot_become_a_special_token(tmp_path):
+    (tmp_path / "text.txt").write_text("to be or not to [MASK] .\n" * 20)
+    tokenizer = tokenizers.train("whitespace", Text.of(tmp_path / "text.txt"), 30)
+    assert tokenizer.with_special_tokens(["[PAD]"]).special_id("[PAD]") == tokenizer.vocab_size
+    with pytest.raises(InputError, match=r"knows to as a piece of text"):
+        tokenizer.with_special_tokens(["to"])
+
+
 @pytest.mark.parametrize("kind", [kind for kind in tokenizers.KINDS if kind != "whitespace"])
 def test_joints_put_words_together(with_special, kind):
     tokenizer = with_special[kind]
