@@ -1,1 +1,1 @@
-"""What training is made of: its settings, optimizers, schedules, checkpoints and callbacks."""
+"""What training is made of: its settings, optimizers, schedules, checkpoints, fine-tuning."""

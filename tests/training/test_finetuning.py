@@ -1,4 +1,6 @@
-"""What of a pretrained model learns, how fast, and what LoRA leaves."""
+"""What is taken from a pretrained model, what of it learns, how fast, and what LoRA leaves."""
+
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -18,6 +20,7 @@ from kerazoo.models.configs import (
 )
 from kerazoo.training import finetuning
 from kerazoo.training.config import TrainConfig
+from kerazoo.training.initialisation import initialise
 
 SIZE = {"vocab_size": 7, "context_length": 6, "width": 8, "num_layers": 2}
 CONFIGS = {
@@ -37,10 +40,10 @@ every_model = pytest.mark.parametrize("name", CONFIGS)
 class WithHead(keras.Model):
     """A classifier on top of a model's last state."""
 
-    def __init__(self, backbone, **kwargs):
+    def __init__(self, backbone, units=3, **kwargs):
         super().__init__(**kwargs)
         self.backbone = backbone
-        self.head = keras.layers.Dense(3, name="head")
+        self.head = keras.layers.Dense(units, name="head")
         self.head.build((None, backbone.config.width))
         self.built = True
 
@@ -61,9 +64,21 @@ def settings(**fields):
     return TrainConfig(steps=1, **fields)
 
 
-def build(name):
-    keras.utils.set_random_seed(0)
-    return families.build(CONFIGS[name])
+def build(name, seed=0, **fields):
+    keras.utils.set_random_seed(seed)
+    return families.build(replace(CONFIGS[name], **fields))
+
+
+def outputs(model):
+    token_ids = np.arange(12).reshape(2, 6) % 7
+    if hasattr(model, "encode"):
+        return np.array(model({"source_ids": token_ids, "token_ids": token_ids}))
+    if hasattr(model, "mask_logits"):
+        return np.array(model.mask_logits(model.hidden_states(token_ids)))
+    return np.array(model(token_ids))
+
+
+# === What learns, and how fast ===
 
 
 @every_model
@@ -169,15 +184,6 @@ def with_lora(model):
     return model
 
 
-def outputs(model):
-    token_ids = np.arange(12).reshape(2, 6) % 7
-    if hasattr(model, "encode"):
-        return np.array(model({"source_ids": token_ids, "token_ids": token_ids}))
-    if hasattr(model, "mask_logits"):
-        return np.array(model.mask_logits(model.hidden_states(token_ids)))
-    return np.array(model(token_ids))
-
-
 @pytest.mark.parametrize("name", ["gpt", "llama", "bert", "transformer", "rnn-seq2seq"])
 def test_merging_keeps_the_outputs_and_no_trace_of_lora(name, tmp_path):
     model = build(name)
@@ -212,3 +218,122 @@ def test_half_precision_merges_in_whole_precision():
     layer, kernel = (m.blocks[0].attention.query for m in (model, merged))
     expected = layer.weights[0] + layer.lora_kernel_a.value @ layer.lora_kernel_b.value
     np.testing.assert_allclose(kernel.weights[0], expected, rtol=1e-6)
+
+
+# === Beginning from a pretrained model ===
+
+
+@every_model
+def test_the_same_model_gives_the_same_outputs(name):
+    pretrained, model = build(name, 0), build(name, 1)
+    assert not np.allclose(outputs(model), outputs(pretrained), atol=1e-6)
+    initialise(model, pretrained, "runs/x")
+    np.testing.assert_array_equal(outputs(model), outputs(pretrained))
+
+
+@every_model
+def test_tokens_added_at_the_end_leave_those_before_them(name):
+    pretrained, model = build(name, 0), build(name, 1, vocab_size=9)
+    new = [weight.numpy() for weight in model.weights]
+    for weight in pretrained.weights:  # biases that begin at zero are to differ as well
+        weight.assign(weight + 0.5)
+    initialise(model, pretrained, "runs/x")
+    np.testing.assert_allclose(outputs(model)[..., :7], outputs(pretrained), rtol=1e-5, atol=1e-6)
+    for weight, before, source in zip(model.weights, new, pretrained.weights, strict=True):
+        if weight.shape != source.shape:
+            axis = tuple(weight.shape).index(9)
+            np.testing.assert_array_equal(
+                np.take(weight.numpy(), [7, 8], axis), np.take(before, [7, 8], axis)
+            )
+
+
+def test_a_hidden_markov_model_begins_from_another():
+    pretrained, model = (families.build(HMMConfig(vocab_size=size)) for size in (7, 9))
+    initialise(model, pretrained, "runs/x")
+    np.testing.assert_array_equal(model.emissions.numpy()[:, :7], pretrained.emissions.numpy())
+
+
+@pytest.mark.parametrize("name", ["gpt", "bert"])
+def test_a_shorter_context_takes_the_first_positions(name):
+    pretrained, model = build(name, 0), build(name, 1, context_length=4)
+    initialise(model, pretrained, "runs/x")
+    np.testing.assert_array_equal(
+        model.position_embedding.embeddings.numpy(),
+        pretrained.position_embedding.embeddings.numpy()[:4],
+    )
+
+
+@pytest.mark.parametrize("name", ["gpt", "bert"])
+def test_a_longer_context_is_refused_where_positions_are_learnt(name):
+    with pytest.raises(InputError, match="has learnt 6 positions, and this recipe wants 8; give"):
+        initialise(build(name, 1, context_length=8), build(name, 0), "runs/x")
+
+
+@pytest.mark.parametrize("name", ["gpt-untied", "llama", "rnn", "transformer"])
+def test_a_longer_context_is_taken_where_positions_are_not_learnt(name):
+    pretrained, model = build(name, 0), build(name, 1, context_length=8)
+    initialise(model, pretrained, "runs/x")
+    np.testing.assert_array_equal(outputs(model), outputs(pretrained))
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("gpt", {"width": 16}, "the run runs/x has --model.width 8, this recipe 16; give --model."),
+        ("gpt", {"num_layers": 3}, "has --model.num-layers 2, this recipe 3"),
+        ("gpt", {"num_heads": 2}, "has --model.num-heads 4, this recipe 2"),
+        ("gpt", {"use_bias": False}, "use-bias True, this recipe False; give --model.use-bias,"),
+        ("gpt-untied", {"tie_embeddings": True}, "give --model.no-tie-embeddings,"),
+        ("gpt", {"vocab_size": 6}, "has 7 tokens, this recipe only 6; use the tokenizer of"),
+        ("rnn", {"cell": "gru"}, "has --model.cell lstm, this recipe gru"),
+    ],
+)
+def test_a_model_of_another_shape_is_refused(name, fields, message):
+    model = build(name, 1, **fields)
+    before = model.get_weights()
+    with pytest.raises(InputError, match=message):
+        initialise(model, build(name, 0), "runs/x")
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_model_of_another_kind_is_refused():
+    with pytest.raises(InputError, match="the run runs/x is of a GPT, this recipe of a BERT"):
+        initialise(build("bert", 0), build("gpt", 0), "runs/x")
+    counts = families.build(NGramConfig(vocab_size=7))
+    for pair in ((counts, build("gpt", 0)), (build("gpt", 0), counts)):
+        with pytest.raises(InputError, match=r"a model that counts \(NGram\) has no weights"):
+            initialise(*pair, "runs/x")
+
+
+def test_dropout_and_precision_may_differ():
+    pretrained = build("gpt", 0)
+    model = families.build(replace(CONFIGS["gpt"], dropout=0.5), "mixed_bfloat16")
+    initialise(model, pretrained, "runs/x")
+    for one, other in zip(model.get_weights(), pretrained.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_head_is_put_on_a_pretrained_model():
+    pretrained, model = build("gpt", 0), WithHead(build("gpt", 1))
+    head = model.head.get_weights()
+    initialise(model, pretrained, "runs/x")
+    np.testing.assert_array_equal(outputs(model.backbone), outputs(pretrained))
+    np.testing.assert_array_equal(model.head.kernel, head[0])
+
+
+def test_a_head_is_taken_off_a_pretrained_model():
+    pretrained, model = WithHead(build("gpt", 0)), build("gpt", 1)
+    initialise(model, pretrained, "runs/x")
+    np.testing.assert_array_equal(outputs(model), outputs(pretrained.backbone))
+
+
+def test_the_same_head_is_taken_over_and_another_one_is_not():
+    pretrained = WithHead(build("gpt", 0))
+    same, other = WithHead(build("gpt", 1)), WithHead(build("gpt", 2), units=4)
+    initialise(same, pretrained, "runs/x")
+    np.testing.assert_array_equal(outputs(same), outputs(pretrained))
+    head = other.head.get_weights()
+    initialise(other, pretrained, "runs/x")
+    np.testing.assert_array_equal(other.head.kernel, head[0])
+    np.testing.assert_array_equal(outputs(other.backbone), outputs(pretrained.backbone))
