@@ -1,5 +1,8 @@
+import functools
+import gc
 import os
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,19 @@ def _own_cache(tmp_path_factory):
     os.environ.pop("KERAZOO_MIRROR", None)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forget_what_was_compiled():
+    """Free the models of a module, which the caches of compiled functions would keep."""
+    yield
+    for cache in gc.get_objects():
+        if isinstance(cache, functools._lru_cache_wrapper) and (
+            (cache.__module__ or "").startswith("kerazoo.")
+        ):
+            cache.cache_clear()
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
+
+
 @pytest.fixture
 def mirror(monkeypatch):
     """Point KERAZOO_MIRROR at the shared copies of datasets that need a network."""
@@ -38,6 +54,33 @@ def mirror(monkeypatch):
         pytest.skip(f"needs the datasets in {SHARED_DATA}, which is absent")
     monkeypatch.setenv("KERAZOO_MIRROR", str(SHARED_DATA))
     return SHARED_DATA
+
+
+@pytest.fixture(scope="module")
+def without_xla():
+    """Spare a module the seconds, and the memory, that XLA takes for each function and shape.
+
+    That XLA makes no difference to a model is among the promises that every model is tested for.
+    """
+    from kerazoo.models import families
+
+    preferred = {family: family.prefers_xla for family in families.FAMILIES.values()}
+    with pytest.MonkeyPatch.context() as patch:
+        for family in preferred:
+            patch.setattr(family, "prefers_xla", False)
+        yield preferred
+
+
+@pytest.fixture
+def with_xla(without_xla, monkeypatch):
+    """Let models prefer XLA in a test of a module that does without it."""
+    from kerazoo.models import decoding
+
+    for family, prefers_xla in without_xla.items():
+        monkeypatch.setattr(family, "prefers_xla", prefers_xla)
+    decoding._generator.cache_clear()  # of generators that do without it
+    yield
+    decoding._generator.cache_clear()
 
 
 @pytest.fixture(scope="session")

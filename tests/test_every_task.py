@@ -22,7 +22,10 @@ from kerazoo.train import main, train
 from kerazoo.training import checkpoints
 from kerazoo.training.config import TrainConfig
 
-pytestmark = pytest.mark.xdist_group("every task")  # they share trainings
+pytestmark = [
+    pytest.mark.xdist_group("every task"),  # they share trainings
+    pytest.mark.usefixtures("without_xla"),
+]
 
 TRAINING = {
     "steps": 20,

@@ -16,7 +16,10 @@ from kerazoo.recipes import Recipe
 from kerazoo.train import train
 from kerazoo.training.config import TrainConfig
 
-pytestmark = pytest.mark.xdist_group("runs")  # they share trainings
+pytestmark = [
+    pytest.mark.xdist_group("runs"),  # they share trainings
+    pytest.mark.usefixtures("without_xla"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,7 @@ def test_a_prompt_is_continued_on_the_screen(folders, capsys):
     assert len(out) == len("the old") + 40 + 1
 
 
+@pytest.mark.usefixtures("with_xla")
 def test_what_is_learnt_is_written(folders, capsys):
     out = write(capsys, folders / "gpt-char", "the cat sees ", "--sampler", "greedy")
     assert (
@@ -113,6 +117,7 @@ def test_every_sampler_writes(folders, capsys, sampler):
     assert len(out) > len("the\n")
 
 
+@pytest.mark.usefixtures("with_xla")
 def test_streamed_text_is_the_text_at_once(folders):
     run = kerazoo.load(folders / "lstm-bpe")
     seen = []
@@ -155,6 +160,7 @@ def test_generated_names_are_sorted_by_novelty(mirror, tmp_path, capsys):
     assert [group.split(" (")[0] for group in groups] == ["seen in training", "seen in test", "new"]
 
 
+@pytest.mark.usefixtures("with_xla")
 def test_runs_are_compared_on_held_out_text_in_the_same_unit(folders, tmp_path, capsys):
     files = {name: tmp_path / f"scores.{name}" for name in ("json", "csv", "chart")}
     evaluate.main(

@@ -23,6 +23,8 @@ from kerazoo.train import main, train
 from kerazoo.training import checkpoints
 from kerazoo.training.config import TrainConfig
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 ROOT = Path(__file__).parents[1]
 # The same training as options and as a recipe: small, with dropout, so that chance has a part.
 MODEL = {"context_length": 16, "num_layers": 1, "num_heads": 2, "width": 16, "dropout": 0.1}
@@ -373,6 +375,7 @@ def test_every_recipe_comes_back_from_json():
         assert recipes.from_json(recipes.to_json(recipe)) == recipe
 
 
+@pytest.mark.usefixtures("with_xla")
 def test_options_override_the_recipe_and_a_length_replaces_its_length(small_text, tmp_path, capsys):
     arguments = ["lstm-shakespeare", "--data.text", str(small_text), "--model.width", "8"]
     main([*arguments, "--train.steps", "3", "--out", str(tmp_path / "run")])

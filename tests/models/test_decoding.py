@@ -6,6 +6,8 @@ from kerazoo.models import decoding, families
 from kerazoo.models.configs import GPTConfig, HMMConfig, RNNConfig, Sampling
 from kerazoo.models.decoding import generate
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 V = 11
 CONFIGS = {
     "gpt": GPTConfig(vocab_size=V, context_length=40, num_layers=1, num_heads=2, width=16),
@@ -36,6 +38,7 @@ def likeliest(model, prompt, number):
     return tokens
 
 
+@pytest.mark.usefixtures("with_xla")
 def test_cached_generation_equals_uncached(model):
     for found, prompt in zip(
         generate(model, PROMPTS, 25, Sampling("greedy")), PROMPTS, strict=True
@@ -77,6 +80,7 @@ def test_top_1_is_greedy(model):
     assert [row.tolist() for row in greedy] == [row.tolist() for row in top_1]
 
 
+@pytest.mark.usefixtures("with_xla")
 def test_temperature_samples_from_the_softmax(model):
     prompt = np.array([1, 2, 3])
     rows = generate(model, [prompt] * 4000, 1, Sampling(temperature=2.0, seed=0))
@@ -87,6 +91,7 @@ def test_temperature_samples_from_the_softmax(model):
     np.testing.assert_allclose(found, expected, atol=0.03)
 
 
+@pytest.mark.usefixtures("with_xla")
 def test_beam_search_finds_a_text_at_least_as_likely_as_the_greedy_one(model):
     def log_probability(row):
         return float(np.sum(np.asarray(model.token_log_probs(row[None]))[0, 1:]))
@@ -114,6 +119,7 @@ def test_stop_ends_generation_early(model):
     assert len(rows[0]) < 3 + 2 * decoding.STRETCH
 
 
+@pytest.mark.usefixtures("with_xla")
 def test_the_loop_is_not_traced_again_for_a_second_call(model, monkeypatch):
     sampling = Sampling("temperature", temperature=0.123)
     generate(model, PROMPTS, 40, sampling)
