@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from .recurrence import Cell, State, over_time
+from .recurrence import Cell, State, over_time, scan
 
 Tensor = keras.KerasTensor
 Seen = tuple[Tensor, Tensor, Tensor]
@@ -90,7 +90,7 @@ def recur_attending(
 
         nothing = ops.zeros_like(state[0])  # (B, D)
         unread = (ops.tile(nothing, (1, cell.num_kept)), nothing, ops.zeros_like(is_token))
-        (last, *_), (states, kept, contexts, weights) = ops.scan(
+        (last, *_), (states, kept, contexts, weights) = scan(
             step, (state, *unread), xs @ token_kernel + input_bias
         )
 
@@ -124,7 +124,7 @@ def recur_attending(
             inputs = (*inputs, *(ops.transpose(d, (1, 0, 2)) for d in (d_hs, d_contexts)))
             gates = ops.tile(nothing, (1, kernel.shape[-1] // nothing.shape[-1]))  # (B, G D)
             unread = (gates, gates, nothing, ops.zeros_like(is_token), nothing)
-            (d_first, *_), (_, d_xws, d_hus, d_contexts, d_scores, d_queries) = ops.scan(
+            (d_first, *_), (_, d_xws, d_hus, d_contexts, d_scores, d_queries) = scan(
                 step_back, (tuple(d_last), *unread), inputs, reverse=True
             )
 
@@ -137,7 +137,7 @@ def recur_attending(
                 return (of_key, of_v), (of_key, of_v)
 
             by_position = ops.transpose(keys, (1, 0, 2)), ops.transpose(d_scores, (2, 0, 1))
-            _, (d_keys, d_v) = ops.scan(at_a_key, (nothing, nothing), by_position)  # (S, B, D)
+            _, (d_keys, d_v) = scan(at_a_key, (nothing, nothing), by_position)  # (S, B, D)
 
             d_bias = ops.sum(d_xws, axis=(0, 1))
             if len(bias.shape) == 2:

@@ -189,6 +189,22 @@ class BERT(keras.Model):
             x = block(x, attention_mask=attention_mask, training=training)
         return self.final_norm(x) if self.config.norm_first else x
 
+    def read(
+        self,
+        token_ids: Tensor,
+        padding_mask: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
+        """Return a state for each token, (B, T, D); see `LanguageModel.read`."""
+        return self.hidden_states(token_ids, segment_ids, padding_mask, training=training)
+
+    @property
+    def output_variables(self) -> list[keras.Variable]:
+        """The weights that are there only for the two heads of pre-training."""
+        layers = (self.mask_dense, self.mask_norm, self.pooler, self.sentence_head)
+        return [self.output_bias, *(v for layer in layers for v in layer.variables)]
+
     def embed(
         self, token_ids: Tensor, segment_ids: Tensor | None = None, training: bool = False
     ) -> Tensor:

@@ -224,6 +224,30 @@ class HMMConfig:
 
 
 @dataclass(frozen=True)
+class RNNEncoderConfig:
+    """A recurrent model that reads in both directions, for a head to stand on."""
+
+    vocab_size: int = 0
+    """Number of tokens, V; 0: as many as the tokenizer has."""
+    context_length: int = 64
+    """The most tokens of a text, T."""
+    cell: Literal["lstm", "gru"] = "lstm"
+    """LSTM (Hochreiter & Schmidhuber 1997) or GRU (Cho et al. 2014)."""
+    num_layers: int = 1
+    """Recurrent layers, N."""
+    width: int = 128
+    """Width of the embedding and of each layer's state, D; even, as each direction has half."""
+    dropout: float = 0.0
+    """Share of activations dropped between layers in training, from 0 to below 1."""
+
+    def __post_init__(self):
+        _at_least(self, 1, "context_length", "num_layers", "width")
+        _at_least(self, 0, "vocab_size")
+        _share(self, "dropout")
+        _even_width(self)
+
+
+@dataclass(frozen=True)
 class BERTConfig:
     """An encoder of the BERT family; as it stands, the architecture of BERT at a small size."""
 
@@ -320,11 +344,7 @@ class RNNSeq2SeqConfig:
         _at_least(self, 1, "context_length", "num_layers", "width")
         _at_least(self, 0, "vocab_size")
         _share(self, "dropout")
-        if self.width % 2:
-            raise InputError(
-                f"--model.width is {self.width}; the encoder reads in two directions, each with "
-                "half of it, so it must be even."
-            )
+        _even_width(self)
 
 
 ModelConfig = (
@@ -333,6 +353,7 @@ ModelConfig = (
     | RNNConfig
     | GPTConfig
     | LlamaConfig
+    | RNNEncoderConfig
     | BERTConfig
     | TransformerConfig
     | RNNSeq2SeqConfig
@@ -369,6 +390,14 @@ def _divides(config: ModelConfig, divisor: str, dividend: str) -> None:
         raise InputError(
             f"{_option(divisor)} {getattr(config, divisor)} does not divide {_option(dividend)} "
             f"{getattr(config, dividend)}; choose a number that does."
+        )
+
+
+def _even_width(config: RNNEncoderConfig | RNNSeq2SeqConfig) -> None:
+    if config.width % 2:
+        raise InputError(
+            f"--model.width is {config.width}; a text is read in two directions, each with half of "
+            "it, so it must be even."
         )
 
 

@@ -1,6 +1,7 @@
 """Which model belongs to which configuration; importing this makes all of them loadable."""
 
 from .bert import BERT
+from .bidirectional import RNNEncoder
 from .configs import (
     BERTConfig,
     GPTConfig,
@@ -9,6 +10,7 @@ from .configs import (
     ModelConfig,
     NGramConfig,
     RNNConfig,
+    RNNEncoderConfig,
     RNNSeq2SeqConfig,
     TransformerConfig,
 )
@@ -21,7 +23,7 @@ from .rnn import RNN
 from .rnn_seq2seq import RNNSeq2Seq
 from .transformer import Transformer
 
-Model = LanguageModel | NGram | BERT
+Model = LanguageModel | NGram | BERT | RNNEncoder
 """Any model."""
 
 FAMILIES: dict[type[ModelConfig], type[Model]] = {
@@ -30,6 +32,7 @@ FAMILIES: dict[type[ModelConfig], type[Model]] = {
     RNNConfig: RNN,
     GPTConfig: GPT,
     LlamaConfig: Llama,
+    RNNEncoderConfig: RNNEncoder,
     BERTConfig: BERT,
     TransformerConfig: Transformer,
     RNNSeq2SeqConfig: RNNSeq2Seq,

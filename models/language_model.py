@@ -101,6 +101,33 @@ class LanguageModel(keras.Model):
         hidden_states, _ = self.hidden_states(token_ids, training=training)
         return self.logits(hidden_states)
 
+    def read(
+        self,
+        token_ids: Tensor,
+        padding_mask: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
+        """Return a state for each token, for a head to stand on: (B, T, D).
+
+        Here each knows the tokens before it, and none the padding, which stands on the right.
+
+        Args:
+            token_ids: (B, T) int32.
+            padding_mask: (B, T) bool, True for tokens and False for padding.
+            segment_ids: (B, T) int32, for a model that tells a first text from a second.
+            training: whether dropout is on.
+        """
+        hidden_states, _ = self.hidden_states(token_ids, training=training)
+        return hidden_states
+
+    @property
+    def output_variables(self) -> list[keras.Variable]:
+        """The weights that are there only to predict tokens, and so idle under a head."""
+        bias = getattr(self, "output_bias", None)
+        matrix = getattr(self.token_embedding, "reverse_embeddings", None)  # if it is one apart
+        return [variable for variable in (matrix, bias) if variable is not None]
+
     def extend(self, token_ids: Tensor, cache: Cache, index: int | Tensor) -> tuple[Tensor, Cache]:
         """Go on by several tokens: ids (B, T) from position `index` to logits (B, T, V), cache."""
         hidden_states, cache = self.hidden_states(token_ids, cache, index)

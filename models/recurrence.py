@@ -17,6 +17,7 @@ the plain cell).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import ops
@@ -203,7 +204,7 @@ def recur(
 
         nothing = ops.zeros((batch_size, cell.num_kept * width), x.dtype)
         inputs = (xs @ kernel + input_bias, *moves)
-        (last, _), (states, kept) = ops.scan(step, (state, nothing), inputs, reverse=reverse)
+        (last, _), (states, kept) = scan(step, (state, nothing), inputs, reverse)
 
         def gradient(*args: Tensor, upstream: tuple | None = None) -> tuple:
             d_hs, *d_last = upstream if upstream is not None else args
@@ -232,8 +233,8 @@ def recur(
 
             inputs = (kept, before, states, ops.transpose(d_hs, (1, 0, 2)), *moves)
             nothing = ops.zeros((batch_size, kernel.shape[-1]), x.dtype)
-            (d_first, _, _), (_, d_xws, d_hus) = ops.scan(
-                step_back, (tuple(d_last), nothing, nothing), inputs, reverse=not reverse
+            (d_first, _, _), (_, d_xws, d_hus) = scan(
+                step_back, (tuple(d_last), nothing, nothing), inputs, not reverse
             )
 
             d_bias = ops.sum(d_xws, axis=(0, 1))
@@ -253,6 +254,22 @@ def recur(
     moves = () if mask is None else (ops.cast(ops.transpose(mask)[..., None], x.dtype),)
     outputs, *last = run(x, kernel, recurrent_kernel, bias, *state, *moves)
     return outputs, tuple(last)
+
+
+def scan(step: Callable, state: Any, inputs: Any, reverse: bool = False) -> tuple[Any, Any]:
+    """Run a step over the first axis of all inputs; see `ops.scan`.
+
+    Where the length is not known when the loop is traced, Keras's scan can run over one tensor on
+    TensorFlow, but not over several. It then runs over their positions.
+    """
+    flat = keras.tree.flatten(inputs)
+    if flat[0].shape[0] is not None or len(flat) == 1:
+        return ops.scan(step, state, inputs, reverse=reverse)
+
+    def step_at(state: Any, position: Tensor) -> tuple[Any, Any]:
+        return step(state, keras.tree.map_structure(lambda x: x[position], inputs))
+
+    return ops.scan(step_at, state, ops.arange(ops.shape(flat[0])[0]), reverse=reverse)
 
 
 def over_time(a: Tensor, b: Tensor) -> Tensor:

@@ -32,10 +32,11 @@ from keras import ops
 
 from ..errors import InputError
 from .additive_attention import Seen, recur_attending
+from .bidirectional import BidirectionalRNN, make_layer, with_a_token
 from .configs import RNNSeq2SeqConfig
 from .encoder_decoder import EncoderDecoder, Memory
 from .language_model import Cache, Tensor
-from .recurrence import CELLS, KERAS_LAYERS, run_layer
+from .recurrence import CELLS, run_layer
 
 
 def multiplicative_attention(query: Tensor, seen: Seen) -> tuple[Tensor, Tensor]:
@@ -79,13 +80,19 @@ class RNNSeq2Seq(EncoderDecoder):
             config.vocab_size, config.width, dtype=self.dtype_policy, name="token_embedding"
         )
         self.dropout = keras.layers.Dropout(config.dropout, dtype=self.dtype_policy)
-        numbers, half = range(config.num_layers), config.width // 2
-        self.forward_layers = [self._make_layer(f"forward_{n}", half) for n in numbers]
-        self.backward_layers = [
-            self._make_layer(f"backward_{n}", half, go_backwards=True) for n in numbers
+        self.encoder = BidirectionalRNN(
+            config.cell,
+            config.width,
+            config.num_layers,
+            config.dropout,
+            dtype=self.dtype_policy,
+            name="encoder",
+        )
+        self.decoder_layers = [
+            make_layer(config.cell, config.width, f"decoder_{n}", self.dtype_policy)
+            for n in range(config.num_layers)
         ]
-        self.decoder_layers = [self._make_layer(f"decoder_{n}", config.width) for n in numbers]
-        for layer in (*self.forward_layers, *self.backward_layers, *self.decoder_layers):
+        for layer in self.decoder_layers:
             sees_context = config.attention == "additive" and layer is self.decoder_layers[0]
             layer.build((None, None, (1 + sees_context) * config.width))
         if config.attention != "none":
@@ -95,16 +102,6 @@ class RNNSeq2Seq(EncoderDecoder):
             self.query = self._make_dense("query", config.width)
             self.score = self._make_dense("score", 1)
         self.build()
-
-    def _make_layer(self, name: str, width: int, go_backwards: bool = False) -> keras.layers.RNN:
-        return KERAS_LAYERS[self.config.cell](
-            width,
-            return_sequences=True,
-            return_state=True,
-            go_backwards=go_backwards,
-            dtype=self.dtype_policy,
-            name=name,
-        )
 
     def _make_dense(self, name: str, width: int, width_in: int = 0) -> keras.layers.Dense:
         dense = keras.layers.Dense(width, use_bias=False, dtype=self.dtype_policy, name=name)
@@ -125,24 +122,11 @@ class RNNSeq2Seq(EncoderDecoder):
         """
         if source_mask is None:
             source_mask = ops.ones_like(source_ids)
-        source_mask = ops.cast(source_mask, "bool")
-        # A source without a token is read as one of a single token: cuDNN refuses the former.
-        is_token = ops.logical_or(source_mask, ops.arange(ops.shape(source_ids)[1]) == 0)  # (B, S)
+        is_token = with_a_token(source_mask)  # (B, S)
         x = self.dropout(self.token_embedding(source_ids), training=training)  # (B, S, D)
-        zeros = ops.zeros((ops.shape(source_ids)[0], self.config.width // 2), self.compute_dtype)
-        zeros = (zeros,) * CELLS[self.config.cell].num_states
-        states = []
-        for forward, backward in zip(self.forward_layers, self.backward_layers, strict=True):
-            (x_forward, after_last), (x_backward, after_first) = (
-                run_layer(self.config.cell, layer, x, zeros, is_token, self.by_keras)
-                for layer in (forward, backward)
-            )  # x_forward, x_backward: (B, S, D/2)
-            x = ops.concatenate([x_forward, x_backward], axis=-1)  # (B, S, D)
-            x = self.dropout(x, training=training)
-            both = zip(after_last, after_first, strict=True)
-            states.append(tuple(ops.concatenate(pair, axis=-1) for pair in both))  # (B, D)
+        x, states = self.encoder(x, is_token, training=training)
         seen = () if self.config.attention == "none" else (self.key(x), x, is_token)
-        return tuple(states), seen
+        return states, seen
 
     # === The decoder ===
 
@@ -199,7 +183,7 @@ class RNNSeq2Seq(EncoderDecoder):
 
     def parts(self) -> list[list[keras.Layer]]:
         """Return the embedding, the encoder's layers, each in both directions, the decoder's."""
-        encoder = zip(self.forward_layers, self.backward_layers, strict=True)
+        encoder = zip(self.encoder.forward_layers, self.encoder.backward_layers, strict=True)
         decoder = [[layer] for layer in self.decoder_layers]
         if self.config.attention == "additive":  # which its lowest layer works with
             decoder[0] += [self.key, self.query, self.score]

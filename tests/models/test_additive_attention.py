@@ -31,7 +31,8 @@ def by_automatic_differentiation(cell, x, keys, values, weights, state):
 
 @pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize("xla", [False, True])
-def test_outputs_and_all_gradients_equal_those_of_automatic_differentiation(name, xla):
+@pytest.mark.parametrize("lengths", [(T, S), (None, None)], ids=["one shape", "any shape"])
+def test_outputs_and_all_gradients_equal_those_of_automatic_differentiation(name, xla, lengths):
     cell, width = CELLS[name], GATES[name] * D
     x, keys, values = normal(B, T, 2, seed=0), normal(B, S, D, seed=1), normal(B, S, D, seed=2)
     weights = (
@@ -46,19 +47,34 @@ def test_outputs_and_all_gradients_equal_those_of_automatic_differentiation(name
     factors = [normal(B, T, D, seed=20), normal(B, T, D, seed=21)]
     factors += [normal(B, D, seed=22 + n) for n in range(cell.num_states)]
 
-    def run(function):
+    def run(function, x, keys, values, is_token):
         with tf.GradientTape() as tape:
             watched = [x, keys, values, *weights, *state]
             tape.watch(watched)
-            hs, contexts, attention, last = function()
+            hs, contexts, attention, last = function(x, keys, values, is_token)
             outputs = [hs, contexts, *last]
             loss = sum(tf.reduce_sum(f * y) for f, y in zip(factors, outputs, strict=True))
         return [*outputs, attention, *tape.gradient(loss, watched)]
 
-    def by_hand():
-        return recur_attending(cell, x, state, (keys, values, IS_TOKEN), *weights)
+    def by_automatic(x, keys, values, is_token):
+        return by_automatic_differentiation(cell, x, keys, values, weights, state)
 
-    expected = run(lambda: by_automatic_differentiation(cell, x, keys, values, weights, state))
-    found = tf.function(lambda: run(by_hand), jit_compile=xla, autograph=False)()
+    def by_hand(x, keys, values, is_token):
+        return recur_attending(cell, x, state, (keys, values, is_token), *weights)
+
+    t, s = lengths
+    compiled = tf.function(
+        lambda *inputs: run(by_hand, *inputs),
+        input_signature=[
+            tf.TensorSpec((B, t, 2)),
+            tf.TensorSpec((B, s, D)),
+            tf.TensorSpec((B, s, D)),
+            tf.TensorSpec((B, s), tf.bool),
+        ],
+        jit_compile=xla,
+        autograph=False,
+    )
+    inputs = (x, keys, values, tf.constant(IS_TOKEN))
+    expected, found = run(by_automatic, *inputs), compiled(*inputs)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-5)

@@ -14,9 +14,13 @@ MASK = np.arange(6) < np.array([[6], [4], [0]])  # (B, T): a whole text, a padde
 
 @pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize("xla", [False, True])
-@pytest.mark.parametrize("mask", [None, MASK], ids=["all tokens", "padded"])
+@pytest.mark.parametrize(
+    ("mask", "traced_for"),
+    [(None, (3, 6)), (MASK, (3, 6)), (MASK, (None, None))],
+    ids=["all tokens", "padded", "padded, any shape"],
+)
 @pytest.mark.parametrize("go_backwards", [False, True], ids=["forwards", "backwards"])
-def test_outputs_and_all_gradients_equal_those_of_keras(name, xla, mask, go_backwards):
+def test_outputs_and_all_gradients_equal_those_of_keras(name, xla, mask, traced_for, go_backwards):
     batch_size, length, width_in, width = 3, 6, 5, 4
     layer = KERAS_LAYERS[name](
         width, return_sequences=True, return_state=True, go_backwards=go_backwards
@@ -30,24 +34,27 @@ def test_outputs_and_all_gradients_equal_those_of_keras(name, xla, mask, go_back
     factors = [normal(batch_size, length, width, seed=30)]
     factors += [normal(batch_size, width, seed=31 + n) for n in range(states)]
 
-    def run(function):
+    def run(x, is_token, by_keras):
         with tf.GradientTape() as tape:
             watched = [x, *state, *(weight.value for weight in layer.weights)]
             tape.watch(watched)
-            outputs = function()
-            loss = sum(tf.reduce_sum(f * y) for f, y in zip(factors, outputs, strict=True))
-        return [*outputs, *tape.gradient(loss, watched)]
+            mask_given = None if mask is None else is_token
+            outputs, last = run_layer(name, layer, x, state, mask_given, by_keras)
+            outputs = outputs * tf.cast(is_token[..., None], "float32")  # nobody looks elsewhere
+            loss = sum(tf.reduce_sum(f * y) for f, y in zip(factors, (outputs, *last), strict=True))
+        return [outputs, *last, *tape.gradient(loss, watched)]
 
-    def outputs(by_keras):
-        outputs, last = run_layer(name, layer, x, state, mask, by_keras)
-        if mask is not None:  # nobody looks at what stands elsewhere
-            outputs = outputs * mask[..., None].astype("float32")
-        return outputs, *last
-
-    expected = run(lambda: outputs(by_keras=True))
-    found = tf.function(
-        lambda: run(lambda: outputs(by_keras=False)), jit_compile=xla, autograph=False
-    )()
+    is_token = tf.constant(np.ones((batch_size, length), bool) if mask is None else mask)
+    by_hand = tf.function(
+        lambda x, is_token: run(x, is_token, by_keras=False),
+        input_signature=[
+            tf.TensorSpec((*traced_for, width_in)),
+            tf.TensorSpec(traced_for, tf.bool),
+        ],
+        jit_compile=xla,
+        autograph=False,
+    )
+    expected, found = run(x, is_token, by_keras=True), by_hand(x, is_token)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 

@@ -51,7 +51,10 @@ def test_the_encoder_equals_that_of_torch(cell, torch):
     def reordered(weight):
         return np.concatenate([np.split(weight.detach().numpy(), len(gates))[g] for g in gates])
 
-    for suffix, layers in (("", ours.forward_layers), ("_reverse", ours.backward_layers)):
+    for suffix, layers in (
+        ("", ours.encoder.forward_layers),
+        ("_reverse", ours.encoder.backward_layers),
+    ):
         for n, layer in enumerate(layers):
             kernel, recurrent, bias, recurrent_bias = (
                 reordered(getattr(theirs, f"{name}_l{n}{suffix}"))
