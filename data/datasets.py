@@ -101,6 +101,11 @@ class Corpus:
         texts = zip(SPLITS, (self.train, self.validation, self.test), strict=True)
         return {name: text for name, text in texts if text is not None}
 
+    @property
+    def content(self) -> Mapping[str, Text | Records]:
+        """The splits as a task reads them: records where examples have fields, else text."""
+        return self.records or self.splits
+
 
 def find(name: str) -> Dataset:
     """Return the dataset of that name.

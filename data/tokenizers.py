@@ -138,6 +138,20 @@ class Tokenizer:
         """Return the token ids of `text`: int32, shape (number of tokens,)."""
         return np.array(self._backend.encode(text, add_special_tokens=False).ids, np.int32)
 
+    def encode_with_places(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the token ids of a text, and the characters that each token stands for.
+
+        Returns:
+            Ids, int32 (number of tokens,), and places, int64 (number of tokens, 2): where in the
+            text the token begins, without the space before a word, and where it ends.
+        """
+        encoding = self._backend.encode(text, add_special_tokens=False)
+        places = np.array(encoding.offsets, np.int64).reshape(-1, 2)
+        for place in places:
+            while place[0] < place[1] and text[place[0]].isspace():
+                place[0] += 1
+        return np.array(encoding.ids, np.int32), places
+
     def encode_known(self, text: str) -> np.ndarray:
         """Return the token ids of `text`, refusing text that has unknown parts.
 
