@@ -1,4 +1,4 @@
-# make demo | test | test-slow | lint | bench | zoo | notebooks | clean
+# make demo | test | test-slow | lint | bench | zoo | results | notebooks | clean
 #
 # Everything runs in a virtual environment of its own, .venv, made with the Python named here.
 
@@ -10,7 +10,7 @@ comma  := ,
 # A file in .venv marks what is installed; a changed setup.cfg makes it old.
 STAMP   = $(VENV)/installed-$(subst $(comma),-,$(EXTRAS))
 
-.PHONY: demo test test-slow lint bench zoo notebooks clean
+.PHONY: demo test test-slow lint bench zoo results notebooks clean
 
 demo: $(VENV)/installed
 	rm -rf runs/demo
@@ -34,6 +34,9 @@ bench: $(VENV)/installed-test-parity
 
 zoo: $(VENV)/installed
 	$(BIN)/python bench/zoo.py
+
+results: $(VENV)/installed
+	$(BIN)/python bench/results.py
 
 notebooks: $(STAMP)
 	$(BIN)/python notebooks/execute.py

@@ -3,10 +3,13 @@
     python evaluate.py runs/*
     python evaluate.py runs/gpt-nano runs/lstm-shakespeare --text another.txt
     python evaluate.py runs/* --json scores.json --csv scores.csv --chart scores.png
+    python evaluate.py runs/bert-trec runs/lstm-trec --baseline runs/lstm-trec
 
 A window slides over the text so that every token is predicted from at least half a window of tokens
 before it. Bits per byte compare models with any tokenizers; losses and perplexities compare models
-with the same one.
+with the same one. A run that has right answers to give is scored as its task is, with intervals; of
+a single one, and with --report of each, all is shown that there is to say. --baseline compares with
+another run on the same examples by a paired test.
 
     python evaluate.py files --task translation --predictions out.txt --references ref.txt
 
@@ -17,9 +20,9 @@ import csv
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 from rich import box
@@ -31,6 +34,13 @@ from kerazoo.cli import parse
 from kerazoo.data import datasets
 from kerazoo.errors import InputError
 from kerazoo.files import whole_file, write_text
+from kerazoo.metrics import report as reporting
+
+if TYPE_CHECKING:
+    from kerazoo.tasks.task import Score
+
+TABLES = (".csv", ".tsv", ".jsonl")
+"""Files of one's own that have columns."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,10 @@ class Options:
     """A dataset to score all runs on, instead of each on its own data."""
     stride: int | None = None
     """Tokens that the window slides by; without it, half the window."""
+    baseline: Path | None = None
+    """A run of the same task to compare each run with, on the same examples."""
+    report: bool = False
+    """Whether to show all scores of each run; without it, of a single one."""
     json: Path | None = None
     """Write the scores to this file as JSON."""
     csv: Path | None = None
@@ -72,21 +86,62 @@ COLUMNS = {
     "masked accuracy": "{:.1%}",
     "sentence accuracy": "{:.1%}",
     "pseudo-perplexity": "{:.2f}",
-    "target loss": "{:.3f}",
-    "exact match": "{:.1%}",
+    "BLEU": "{:.2f}",
+    "chrF": "{:.2f}",
+    "ROUGE-L": "{:.3f}",
+    "ROUGE-1": "{:.3f}",
+    "ROUGE-2": "{:.3f}",
+    "F1": "{:.3f}",  # a share of names, hundredths of answers
+    "precision": "{:.3f}",
+    "recall": "{:.3f}",
+    "token accuracy": "{:.1%}",
+    "F1 macro": "{:.3f}",
+    "Pearson": "{:.3f}",
+    "MSE": "{:.3f}",
+    "response accuracy": "{:.1%}",
+    "dialogue accuracy": "{:.1%}",
+    "exact match": "{:.2f}",
+    "task loss": "{:.3f}",
     "seconds": "{:.0f}",
     "tokens/s": "{:,}",
     "scored on": "{}",
 }
-"""The columns of the table, of which it has those that a run fills, and how they are shown."""
+"""The columns of the tables, of which each has those that its runs fill, and how they are shown."""
 
 
-def evaluate(
+@dataclass(frozen=True)
+class Evaluation:
+    """A run with its score on a split."""
+
+    run: runs.Run
+    score: "Score"
+    scored_on: str
+    """Which data, and which split."""
+
+    @property
+    def report(self) -> reporting.Report | None:
+        """All scores of a run that has right answers to give; None of one that predicts a text."""
+        return getattr(self.score, "report", None)
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of the table: see `COLUMNS`."""
+        return {
+            "run": self.run.folder.name,
+            "model": _model_name(self.run),
+            "parameters": self.run.report["parameters"],
+            **self.score.columns(),
+            "seconds": self.run.report["seconds"],
+            "tokens/s": self.run.report["tokens_per_second"],
+            "scored on": self.scored_on,
+        }
+
+
+def score(
     run: runs.Run,
     data: datasets.DataConfig | None = None,
     split: str | None = None,
     stride: int | None = None,
-) -> dict[str, Any]:
+) -> Evaluation:
     """Score a run.
 
     Args:
@@ -96,29 +151,22 @@ def evaluate(
             there is no test split.
         stride: tokens that the window slides by; half the window if not given.
 
-    Returns:
-        The row of the table: see `COLUMNS`.
-
     Raises:
         InputError: if the data have no such split.
     """
-    kind = "pairs" if run.recipe.task.one_a_line else "text"
-    corpus = datasets.load(data or run.recipe.data, kind)
-    splits = corpus.splits
+    corpus = datasets.load(data or run.recipe.data, run.recipe.task.reads)
+    splits = corpus.content
     if split is None:
         split = "test" if "test" in splits else "validation"
     if split not in splits:
         raise InputError(f"{corpus.name} has no {split} split; it has {', '.join(splits)}.")
-    score = run.task.score(run.model, run.task.encode(splits[split]), stride=stride)
-    return {
-        "run": run.folder.name,
-        "model": type(run.model).__name__,
-        "parameters": run.report["parameters"],
-        **score.columns(),
-        "seconds": run.report["seconds"],
-        "tokens/s": run.report["tokens_per_second"],
-        "scored on": f"{corpus.name} {split}",
-    }
+    result = run.task.score(run.model, run.task.encode(splits[split]), stride=stride)
+    return Evaluation(run, result, f"{corpus.name} {split}")
+
+
+def evaluate(run: runs.Run, **options: Any) -> dict[str, Any]:
+    """Score a run and return its row of the table; options as for `score`."""
+    return score(run, **options).row()
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -130,16 +178,14 @@ def main(arguments: Sequence[str]) -> None:
     folders = [path for path in options.runs if not path.is_file()]  # runs/* has charts, too
     if not folders:
         raise InputError("no run folder is given; give some, such as runs/*.")
-    data = None
-    if options.text is not None:
-        data = datasets.DataConfig(text=options.text, validation=options.text)
-    elif options.name is not None:
-        data = datasets.DataConfig(name=options.name)
-
     loaded = [runs.load(folder) for folder in folders]
-    rows = [evaluate(run, data, options.split, options.stride) for run in loaded]
-    rows.sort(key=lambda row: row.get("bits/byte") or math.inf)
+    baseline = runs.load(options.baseline) if options.baseline else None
+    if baseline:
+        _check_baseline(baseline, loaded)
 
+    found = [score(run, _data(run, options), options.split, options.stride) for run in loaded]
+    found.sort(key=_rank)
+    rows = [evaluation.row() for evaluation in found]
     console = Console()
     if not console.is_terminal:
         console.width = 140
@@ -147,24 +193,134 @@ def main(arguments: Sequence[str]) -> None:
         console.print(table(group))
     if len({row["scored on"] for row in rows}) > 1:
         print("The texts differ; --text FILE or --name DATASET scores all runs on one.")
+    reports = [_Shown(evaluation, _against(evaluation, baseline, options)) for evaluation in found]
+    for shown in reports:
+        if shown.evaluation.report and (baseline or options.report or len(found) == 1):
+            shown.show(console, whole=options.report or len(found) == 1, named=len(found) > 1)
     if options.json:
-        write_text(options.json, json.dumps(rows, indent=2) + "\n")
+        contents = [shown.to_json() for shown in reports]
+        write_text(options.json, json.dumps(contents, indent=2, ensure_ascii=False) + "\n")
     if options.csv:
         with whole_file(options.csv) as scratch, open(scratch, "w", newline="") as file:
-            writer = csv.DictWriter(file, _columns(rows))
+            given = [name for name in COLUMNS if any(name in row for row in rows)]
+            writer = csv.DictWriter(file, given)
             writer.writeheader()
             writer.writerows(rows)
-    path = options.chart or loaded[0].folder.parent / "quality.png"
-    with whole_file(path) as scratch:
-        chart(loaded).savefig(scratch, dpi=120, format="png")
-    print(f"Chart of quality against training time: {path}")
+    _write_chart(loaded, options.chart)
+
+
+def _data(run: runs.Run, options: Options) -> datasets.DataConfig | None:
+    """Return the data that the options name, read as the run reads its own; None for its own.
+
+    A text is taken as it is: what cleaning takes out would be missing from the bytes that it is
+    scored by.
+    """
+    own, reads = run.recipe.data, run.recipe.task.reads
+    as_own = {"swap": own.swap, "cleaning": own.cleaning} if reads != "text" else {}
+    if options.text is not None:
+        if options.text.suffix.lower() in TABLES and reads != "text":
+            as_own["columns"] = own.columns
+        return datasets.DataConfig(text=options.text, validation=options.text, **as_own)
+    if options.name is not None:
+        fold = own.fold if datasets.find(options.name).has_folds else None
+        return datasets.DataConfig(name=options.name, fold=fold, **as_own)
+    return None
+
+
+def _model_name(run: runs.Run) -> str:
+    """Return the name of a model's class; with a head, of what the head stands on."""
+    return type(getattr(run.model, "backbone", run.model)).__name__
+
+
+def _rank(evaluation: Evaluation) -> tuple[int, float]:
+    """Return what sorts runs, the best first; those with bits per byte come before all others."""
+    bits, report = evaluation.score.bits_per_byte, evaluation.report
+    if bits is not None:
+        return 0, bits
+    if report is None:
+        return 1, evaluation.score.loss
+    value = report.scores[evaluation.score.shown[0]].value
+    return (1, math.inf) if math.isnan(value) else (1, -value)
+
+
+# === Comparison with another run ===
+
+
+def _check_baseline(baseline: runs.Run, others: Sequence[runs.Run]) -> None:
+    """Refuse a baseline that no run can be compared with."""
+    task = type(baseline.task)
+    if not hasattr(task, "report"):
+        raise InputError(
+            f"--baseline {baseline.folder} predicts a text, and the paired test is for tasks with "
+            "right answers; the table compares language models by their intervals."
+        )
+    for run in others:
+        if type(run.task) is not task:
+            raise InputError(
+                f"--baseline {baseline.folder} is a run of {task.__name__.lower()}, and "
+                f"{run.folder} of {type(run.task).__name__.lower()}; compare runs of one task."
+            )
+
+
+def _against(
+    evaluation: Evaluation, baseline: runs.Run | None, options: Options
+) -> Evaluation | None:
+    """Return how the baseline does on the examples that a run was scored on."""
+    if baseline is None or evaluation.run.folder.resolve() == baseline.folder.resolve():
+        return None
+    data = _data(evaluation.run, options) or evaluation.run.recipe.data
+    return score(baseline, data, options.split, options.stride)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A run's score, next to that of the baseline if there is one."""
+
+    evaluation: Evaluation
+    baseline: Evaluation | None
+
+    def show(self, console: Console, whole: bool, named: bool) -> None:
+        """Print what there is to say of a run with right answers to give.
+
+        Args:
+            console: where to.
+            whole: whether to print all of it, or the scores alone.
+            named: whether to say which run it is.
+        """
+        against = f" against {self.baseline.run.folder.name}" if self.baseline else ""
+        if named or against:
+            print(f"{self.evaluation.run.folder.name}{against}, {self.evaluation.scored_on}:")
+        other = self.baseline.report if self.baseline else None
+        report = self.evaluation.report if whole else replace(self.evaluation.report, **_NO_CLASSES)
+        lines = reporting.compare(report, other)
+        for part in reporting.parts(report, lines, other):
+            print(part) if isinstance(part, str) else console.print(part)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row, and all scores with their intervals."""
+        content = {**self.evaluation.row(), "details": self.evaluation.score.to_json()}
+        if self.baseline:
+            lines = reporting.compare(self.evaluation.report, self.baseline.report)
+            content["details"] |= reporting.to_json(lines, self.evaluation.report)
+            content["baseline"] = self.baseline.run.folder.name
+        return {name: None if _is_nan(value) else value for name, value in content.items()}
+
+
+_NO_CLASSES = {"classes": {}, "confusion": None}
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+# === Tables and the chart ===
 
 
 def comparable(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Return the rows in groups that have the same scores, each for a table of its own."""
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        groups.setdefault(tuple(_columns([row])), []).append(row)
+        groups.setdefault(tuple(row), []).append(row)
     return list(groups.values())
 
 
@@ -176,7 +332,7 @@ def table(rows: Sequence[dict[str, Any]]) -> Table:
             "A hidden token is predicted from both sides: masked loss and pseudo-perplexity do not "
             "compare with the loss and perplexity of a language model."
         )
-    columns = _columns(rows)
+    columns = list(dict.fromkeys(name for row in rows for name in row))
     for name in columns:
         is_text = isinstance(rows[0].get(name), str)
         shown.add_column(
@@ -189,9 +345,29 @@ def table(rows: Sequence[dict[str, Any]]) -> Table:
     return shown
 
 
-def _columns(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the columns that a row fills, in their order."""
-    return [name for name in COLUMNS if any(name in row for row in rows)]
+def _write_chart(loaded: Sequence[runs.Run], path: Path | None) -> None:
+    """Write the chart of the runs that have bits per byte, if there are any."""
+    drawn = [run for run in loaded if any(math.isfinite(bits) for _, bits in _course(run))]
+    if not drawn:
+        if path:
+            raise InputError(
+                f"--chart {path} would show bits per byte against time, and no run has any; leave "
+                "it out."
+            )
+        return
+    path = path or drawn[0].folder.parent / "quality.png"
+    with whole_file(path) as scratch:
+        chart(drawn).savefig(scratch, dpi=120, format="png")
+    print(f"Chart of quality against training time: {path}")
+
+
+def _course(run: runs.Run) -> list[tuple[float, float]]:
+    """Return seconds and bits per byte of each validation."""
+    with open(run.folder / "history.csv", newline="") as file:
+        return [
+            (float(row["seconds"]), float(row.get("val_bits_per_byte") or "nan"))
+            for row in csv.DictReader(file)
+        ]
 
 
 def chart(loaded: Sequence[runs.Run]) -> "Figure":  # noqa: F821
@@ -201,10 +377,7 @@ def chart(loaded: Sequence[runs.Run]) -> "Figure":  # noqa: F821
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for run in loaded:
-        with open(run.folder / "history.csv", newline="") as file:
-            history = list(csv.DictReader(file))
-        quality = [float(row.get("val_bits_per_byte") or "nan") for row in history]
-        seconds = [float(row["seconds"]) for row in history]
+        seconds, quality = zip(*_course(run), strict=True)
         axes.plot(seconds, quality, marker="o", markersize=3, label=run.folder.name)
     axes.set(
         xlabel="training time in seconds", ylabel="bits per byte of validation text, in training"

@@ -1,25 +1,39 @@
-"""Write text with a trained run: prompt -> ids -> next token, again and again -> text.
+r"""Ask a trained run: what a language model writes, what any other run says of a text.
 
 python generate.py runs/gpt-shakespeare
 python generate.py runs/gpt-shakespeare "ROMEO:" --sampler top-p --p 0.9 --samples 3 --seed 1
 python generate.py runs/gpt-shakespeare "ROMEO:" "JULIET:" --max-tokens 100
 python generate.py runs/bert-shakespeare "To be or not to [MASK]"
 echo "To be" | python generate.py runs/gpt-shakespeare -
+
+Without a text, a run that needs one asks for it, again and again: a translator for sentences, a
+dialogue for what you say, a reader for a question and a passage. From a pipe or a file it takes a
+text a line, with a tab between question and passage, and answers with a line for each:
+
+python generate.py runs/my-translator < sentences.txt > translations.txt
+python generate.py runs/my-classifier --file reviews.txt --json > labels.jsonl
 """
 
+import itertools
+import json
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import tyro
 
 from kerazoo import runs
 from kerazoo.cli import parse
 from kerazoo.data import datasets
+from kerazoo.data.annotated_files import read_lines
 from kerazoo.errors import InputError
 from kerazoo.metrics.novelty import by_novelty
 from kerazoo.models.configs import SamplerKind, Sampling
+
+BATCH = 64
+"""Lines of a pipe or a file that are answered at a time."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +46,14 @@ class Options(Sampling):
     run: tyro.conf.Positional[Path] = tyro.MISSING
     """The run folder, such as runs/gpt-shakespeare."""
     prompts: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Texts to continue, to fill in or to turn into others, as the run has learnt; `-` reads one
-    from standard input; without any, a language model begins with a new line."""
+    """Texts to continue, to fill in, to turn into others or to say something of, as the run has
+    learnt; `-` reads from standard input. Without any, a language model begins with a new line, and
+    any other run asks for one."""
+    file: Path | None = None
+    """A file to read from: a text a line, or, for a language model, one text without its last line
+    end."""
+    json: bool = False
+    """Whether to print an object a line, with the text and all that the run says of it."""
     max_tokens: int = 300
     """Tokens to add to each prompt."""
     samples: int = 1
@@ -44,31 +64,155 @@ class Options(Sampling):
 
 def main(arguments: Sequence[str]) -> None:
     """Run `python generate.py` with these arguments."""
-    options = parse(Options, arguments, "generate.py", "Write text with a trained run.")
+    options = parse(Options, arguments, "generate.py", "Ask a trained run, or let it write.")
     for name in ("max_tokens", "samples"):
         if getattr(options, name) < 1:
             raise InputError(
                 f"--{name.replace('_', '-')} is {getattr(options, name)}; it must be at least 1."
             )
-    run = runs.load(options.run)
-    settings = {field.name: getattr(options, field.name) for field in fields(Sampling)}
-    settings["sampler"] = options.sampler or run.task.default_sampler
-    sampling = Sampling(**settings)
-    prompts = [sys.stdin.read() if prompt == "-" else prompt for prompt in options.prompts]
-    rows = [prompt for prompt in prompts or [None] for _ in range(options.samples)]
-    stop = options.stop and options.stop.encode().decode("unicode_escape")
-
-    screen = _Screen() if len(rows) == 1 else None
-    watch = {"watch": screen.show} if screen else {}
-    texts = run.generate_all(rows, options.max_tokens, sampling=sampling, stop=stop, **watch)
-    if screen:
-        screen.end(texts)
+    if options.file and options.prompts:
+        raise InputError(f"both --file {options.file} and a text are given; leave one of them out.")
+    speaker = _Speaker(runs.load(options.run), options)
+    needs_text = bool(speaker.run.task.asks)
+    reads_input = options.prompts == ("-",)
+    if options.file:
+        lines = read_lines(options.file)
+        if needs_text:
+            speaker.answer_lines(lines)
+        else:
+            speaker.answer(["\n".join(lines)])
+    elif needs_text and not options.prompts and sys.stdin.isatty():
+        speaker.converse()
+    elif needs_text and (reads_input or not options.prompts):
+        speaker.answer_lines(sys.stdin)
     else:
-        print("\n\n---\n\n".join(text.strip("\n") for text in texts))
+        prompts = [sys.stdin.read() if prompt == "-" else prompt for prompt in options.prompts]
+        speaker.answer(speaker.joined(prompts) or [None])
 
-    dataset = datasets.DATASETS.get(run.recipe.data.name)
-    if run.recipe.data.text is None and dataset is not None and dataset.one_a_line:
-        _print_novelty(texts, datasets.load(run.recipe.data))
+
+class _Speaker:
+    """A run, and how it is asked."""
+
+    def __init__(self, run: runs.Run, options: Options):
+        self.run, self.options = run, options
+        usual, as_suits = Sampling(), run.task.default_sampling
+        given = {field.name: getattr(options, field.name) for field in fields(Sampling)}
+        given = {
+            name: value
+            for name, value in given.items()
+            if value is not None and (name == "sampler" or value != getattr(usual, name))
+        }
+        stop = options.stop and options.stop.encode().decode("unicode_escape")
+        self.how = {"sampling": replace(as_suits, **given), "stop": stop}
+
+    def joined(self, prompts: Sequence[str]) -> list[str]:
+        """Return the prompts; those that are the parts of a single one, joined with tabs."""
+        asks = self.run.task.asks
+        are_parts = len(prompts) == len(asks) > 1 and not any("\t" in text for text in prompts)
+        return ["\t".join(prompts)] if are_parts else list(prompts)
+
+    def answer(self, prompts: Sequence[str | None]) -> None:
+        """Answer some prompts on the screen, a single one as it grows."""
+        if self.options.json:
+            print("\n".join(self._lines_for(prompts)))
+            return
+        rows = [prompt for prompt in prompts for _ in range(self.options.samples)]
+        screen = _Screen() if len(rows) == 1 else None
+        watch = {"watch": screen.show} if screen else {}
+        texts = self.run.generate_all(rows, self.options.max_tokens, **self.how, **watch)
+        if screen:
+            screen.end(texts)
+        else:
+            print("\n\n---\n\n".join(text.strip("\n") for text in texts))
+        data = self.run.recipe.data
+        dataset = datasets.DATASETS.get(data.name)
+        is_list = data.text is None and dataset is not None and dataset.one_a_line
+        if is_list and not self.run.task.asks:
+            _print_novelty(texts, datasets.load(data))
+
+    def answer_lines(self, lines: Iterable[str]) -> None:
+        """Answer each line by a line, some lines at a time; an empty one by an empty one."""
+        number = 0
+        for batch in _batched((line.rstrip("\n") for line in lines), BATCH):
+            self._answer_batch(batch, number + 1)
+            number += len(batch)
+        if not number:
+            self.run.generate(None)  # tells what is missing
+
+    def _answer_batch(self, lines: Sequence[str], first: int) -> None:
+        """Answer some lines, of which the first has that number."""
+        try:
+            answers = iter(self._lines_for([line for line in lines if line.strip()]))
+        except InputError:  # of one of the lines: go there and say which
+            answers = self._one_by_one(lines, first)
+        for line in lines:
+            for _ in range(self.options.samples):
+                print(next(answers) if line.strip() else "")
+        sys.stdout.flush()
+
+    def _one_by_one(self, lines: Sequence[str], first: int) -> Iterator[str]:
+        for number, line in enumerate(lines, start=first):
+            try:
+                yield from self._lines_for([line] if line.strip() else [])
+            except InputError as error:
+                raise InputError(f"line {number}: {error}") from None
+
+    def _lines_for(self, prompts: Sequence[str | None]) -> list[str]:
+        """Return a line for each answer: what the run says, in words or as JSON."""
+        rows = [prompt for prompt in prompts for _ in range(self.options.samples)]
+        if not rows:
+            return []
+        if self.options.json:
+            return list(map(self._as_json, rows, self._objects(rows)))
+        texts = self.run.generate_all(rows, self.options.max_tokens, **self.how)
+        return ["\t".join(map(str.strip, text.splitlines())) for text in texts]
+
+    def _objects(self, rows: Sequence[str | None]) -> list[dict[str, Any]]:
+        return self.run.to_json(rows, self.options.max_tokens, **self.how)
+
+    @staticmethod
+    def _as_json(prompt: str | None, answer: dict[str, Any]) -> str:
+        return json.dumps({"prompt": prompt, **answer}, ensure_ascii=False)
+
+    def converse(self) -> None:
+        """Ask for what the run needs and answer, until an empty line or the end of the input."""
+        turns: list[str] = []
+        while parts := self._asked():
+            rows = ["\t".join([*turns, *parts])] * self.options.samples
+            try:
+                if self.options.json:
+                    objects = self._objects(rows)
+                    shown = list(map(self._as_json, rows, objects))
+                    answer = objects[0].get("text", "")
+                else:
+                    shown = self.run.generate_all(rows, self.options.max_tokens, **self.how)
+                    answer = shown[0]
+            except InputError as error:
+                print(error)  # and ask again
+                continue
+            print("\n".join(shown))
+            if self.run.task.goes_on:
+                turns += [*parts, " ".join(answer.split())]
+
+    def _asked(self) -> list[str]:
+        """Return what a person says to each question; nothing at an empty line or the end."""
+        parts = []
+        for name in self.run.task.asks:
+            try:
+                part = " ".join(input(f"{name}: ").split("\t"))
+            except EOFError:
+                print()
+                return []
+            if not part.strip():
+                return []
+            parts.append(part)
+        return parts
+
+
+def _batched(lines: Iterable[str], size: int) -> Iterator[list[str]]:
+    lines = iter(lines)
+    while batch := list(itertools.islice(lines, size)):
+        yield batch
 
 
 class _Screen:

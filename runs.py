@@ -2,6 +2,7 @@
 
 config.json       the recipe, the versions, the fingerprint of the data
 tokenizer.json    text to ids and back
+labels.json       what there is to choose from, where it is no token
 model.keras       the trained model; model.npz for one that counts
 history.csv       one row for each validation
 report.json       scores, size, time
@@ -16,7 +17,7 @@ import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -27,13 +28,15 @@ from .data.datasets import Corpus
 from .data.tokenizers import Tokenizer
 from .errors import InputError, did_you_mean
 from .files import whole_file, write_text
+from .models.configs import ModelConfig
+from .recipe import Recipe, family
 
 if TYPE_CHECKING:
     from .models.families import Model
     from .tasks.task import Examples, Score, Task
 
 _MODELS = ("model.keras", "model.npz")
-FORMAT = 2
+FORMAT = 3
 """Counts changes to the folder that an older kerazoo could not read."""
 
 
@@ -46,12 +49,14 @@ class Run:
         recipe: how it was made.
         tokenizer: text to ids and back.
         model: the model.
+        labels: what the model chooses from, where that is not its tokens.
     """
 
     folder: Path
-    recipe: recipes.Recipe
+    recipe: Recipe
     tokenizer: Tokenizer
     model: "Model"
+    labels: tuple[str, ...] = ()
 
     @cached_property
     def report(self) -> dict[str, Any]:
@@ -64,18 +69,20 @@ class Run:
         from .tasks import registry
 
         recipe = self.recipe
-        return registry.make(recipe.task, self.model.config, recipe.train, self.tokenizer)
+        return registry.make(
+            recipe.task, self.model.config, recipe.train, self.tokenizer, self.labels
+        )
 
     def generate(self, prompt: str | None = None, max_new_tokens: int = 300, **options: Any) -> str:
         r"""Return what the model makes of a text.
 
-        A language model continues it, BERT fills in its [MASK]s, an encoder-decoder that has learnt
-        pairs turns it into what it stands for.
+        A language model continues it, BERT fills in its [MASK]s, an encoder-decoder turns it into
+        what it stands for; a model with a head says what it has learnt to say, see `predict`.
 
         Args:
             prompt: the text; a language model can do without, and begins with a line end.
             max_new_tokens: how many tokens to write.
-            options: as for `Task.write`: `sampling`, `stop`, `watch`.
+            options: as for `Writing`: `sampling`, `stop`, `watch`.
 
         Raises:
             InputError: if the text is needed and not given, or has parts that the tokenizer does
@@ -91,10 +98,52 @@ class Run:
         self, prompts: Sequence[str | None], max_new_tokens: int = 300, **options: Any
     ) -> list[str]:
         """Return what the model makes of several texts at once, of any lengths; see `generate`."""
+        from .tasks.task import Writing
+
+        texts = self._given(prompts)
+        return self.task.write(self.model, texts, Writing(max_new_tokens, **options))
+
+    def to_json(
+        self, prompts: Sequence[str | None], max_new_tokens: int = 300, **options: Any
+    ) -> list[dict[str, Any]]:
+        """Return what the model makes of several texts as what `json.dumps` accepts.
+
+        That is a text, or all that `predict` says. See `generate`.
+        """
+        from .tasks.task import Writing
+
+        texts = self._given(prompts)
+        return self.task.to_json(self.model, texts, Writing(max_new_tokens, **options))
+
+    def _given(self, prompts: Sequence[str | None]) -> list[str]:
+        """Return the prompts, what a text begins with in the place of those that are missing."""
         texts = [self.task.start if prompt is None else prompt for prompt in prompts]
         if None in texts:
-            raise InputError(f"{self.folder} needs a text to work on; {self.task.needs}.")
-        return self.task.write(self.model, texts, max_new_tokens, **options)
+            asked = " and ".join(map(_with_article, self.task.asks))
+            raise InputError(
+                f"{self.folder} needs {asked} to work on; give it, as in `{_command(self)}`."
+            )
+        return texts
+
+    def predict(self, texts: Sequence[str]) -> list[Any]:
+        """Return what the model says of each text, as data.
+
+        Classes with their probabilities, a number, tagged words, or an answer: see `Classified`,
+        `Tagged` and `Answer` in the files of `tasks`.
+
+        Args:
+            texts: such as "What is the capital of France?"; for a run that asks for several things,
+                with a tab between them, question first.
+
+        Raises:
+            InputError: if a text is empty, or the run answers in text alone.
+
+        Example:
+            >>> run = kerazoo.load("runs/bert-trec")  # doctest: +SKIP
+            >>> run.predict(["What is the capital of France?"])[0].label  # doctest: +SKIP
+            'location'
+        """
+        return self.task.predict(self.model, texts)
 
     def fill_mask(self, text: str, k: int = 5) -> list["Filling"]:  # noqa: F821
         """Return what BERT would put in the place of each [MASK], likeliest first.
@@ -147,7 +196,36 @@ def load(folder: str | os.PathLike) -> Run:
             f"the run {folder} has not been trained to its end; go on with `python train.py "
             f"{_recipe_name(folder)} --out {folder} --resume`."
         )
-    return Run(folder, recipe, tokenizer, load_model(path))
+    labels = folder / "labels.json"
+    return Run(
+        folder,
+        recipe,
+        tokenizer,
+        load_model(path),
+        tuple(read_json(labels)["labels"]) if labels.is_file() else (),
+    )
+
+
+def architecture(folder: Path, model: ModelConfig) -> ModelConfig:
+    """Return the hyperparameters of a model that begins from a run.
+
+    Args:
+        folder: the run.
+        model: those of the recipe, which gives dropout and context length; all else is the run's.
+
+    Raises:
+        InputError: if the run is missing, or its model is of another family.
+    """
+    there = read_recipe(folder).model
+    if type(there) is not type(model):
+        raise InputError(
+            f"--init {folder} is a run of {family(there)}, and the recipe's model is "
+            f"{family(model)}; give a run of that, or another recipe."
+        )
+    own = {"context_length": model.context_length}
+    if hasattr(model, "dropout"):
+        own["dropout"] = model.dropout
+    return replace(there, **own)
 
 
 def load_model(path: Path) -> "Model":
@@ -180,7 +258,7 @@ def save_model(model: "Model", folder: Path) -> None:
         copy.save(scratch)
 
 
-def read_recipe(folder: Path) -> recipes.Recipe:
+def read_recipe(folder: Path) -> Recipe:
     """Return the recipe that a run folder was made from.
 
     Raises:
@@ -203,7 +281,7 @@ def read_recipe(folder: Path) -> recipes.Recipe:
             "read; install that version, or train again."
         )
     try:
-        return recipes.from_json(config["recipe"])
+        return Recipe.from_json(config["recipe"])
     except (KeyError, TypeError, StopIteration) as error:
         raise InputError(
             f"{path}, made by {made_by}, does not hold a recipe as this version ({version()}) "
@@ -211,7 +289,7 @@ def read_recipe(folder: Path) -> recipes.Recipe:
         ) from None
 
 
-def check_free(folder: Path, recipe: recipes.Recipe, resume: bool) -> None:
+def check_free(folder: Path, recipe: Recipe, resume: bool) -> None:
     """Refuse to train into a folder that holds something else.
 
     Raises:
@@ -223,7 +301,7 @@ def check_free(folder: Path, recipe: recipes.Recipe, resume: bool) -> None:
             raise InputError(
                 f"{folder} already holds a run; go on with it by --resume, or choose another --out."
             )
-        there, here = (_flat(recipes.to_json(recipe)) for recipe in (read_recipe(folder), recipe))
+        there, here = (_flat(recipe.to_json()) for recipe in (read_recipe(folder), recipe))
         for name in here:
             if here[name] != there.get(name) and name != "description":
                 raise InputError(
@@ -239,17 +317,17 @@ def check_free(folder: Path, recipe: recipes.Recipe, resume: bool) -> None:
 def begin(
     folder: Path,
     name: str,
-    recipe: recipes.Recipe,
-    tokenizer: Tokenizer,
+    recipe: Recipe,
+    task: "Task",
     examples: Mapping[str, "Examples"],
 ) -> None:
-    """Make the run folder with `config.json` and `tokenizer.json`, or check that it fits.
+    """Make the run folder with its settings, its tokenizer and its labels, or check that it fits.
 
     Args:
         folder: the run folder.
         name: the recipe's name.
         recipe: the recipe.
-        tokenizer: the tokenizer.
+        task: has the tokenizer and the labels.
         examples: the splits.
 
     Raises:
@@ -265,12 +343,14 @@ def begin(
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(folder / "tokenizer.json")
+    task.tokenizer.save(folder / "tokenizer.json")
+    if task.labels:
+        write_json(folder / "labels.json", {"labels": task.labels})
     config = {
         "kerazoo": version(),
         "format": FORMAT,
         "name": name,
-        "recipe": recipes.to_json(recipe),
+        "recipe": recipe.to_json(),
         "data": data,
         "environment": environment(),
     }
@@ -309,7 +389,8 @@ def finish(
         "validation": score.to_json(),
         "in_words": score.in_words(),
     }
-    samples = run.task.sample(run.model, corpus.validation)
+    held_out = corpus.content["validation"]
+    samples = run.task.sample(run.model, held_out)
     save_model(run.model, run.folder)
     write_text(run.folder / "samples.txt", samples + "\n")
     write_text(run.folder / "README.md", _card(run, name, corpus, report, samples))
@@ -388,9 +469,18 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def _command(run: Run) -> str:
+    """Return a command that asks something of the run."""
+    parts = " ".join(f'"{part}"' for part in run.task.example.split("\t"))
+    return f"python generate.py {run.folder} {parts}"
+
+
+def _with_article(name: str) -> str:
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
+
+
 def _card(run: Run, name: str, corpus: Corpus, report: dict[str, Any], samples: str) -> str:
     shown = "\n".join(f"    {line}" for line in samples.strip("\n").splitlines())
-    command = f'python generate.py {run.folder} "{run.task.example}"'
     return f"""# {run.folder.name}
 
 {run.recipe.description}
@@ -408,7 +498,7 @@ def _card(run: Run, name: str, corpus: Corpus, report: dict[str, Any], samples: 
 
 ## Use
 
-    {command}
+    {_command(run)}
 
 ## A sample
 
@@ -416,6 +506,13 @@ def _card(run: Run, name: str, corpus: Corpus, report: dict[str, Any], samples: 
 
 ## Limits
 
-The model has learnt from one text, and knows no other kind. What it writes is invented, may repeat
-its training text word for word, and carries over that text's views.
+{_LIMITS_OF_TEXT if run.recipe.task.reads == "text" else _LIMITS_OF_EXAMPLES}
 """
+
+
+_LIMITS_OF_TEXT = """\
+The model has learnt from one text, and knows no other kind. What it writes is invented, may repeat
+its training text word for word, and carries over that text's views."""
+_LIMITS_OF_EXAMPLES = """\
+The model has learnt from one set of examples, and knows no other kind. What it says may be wrong,
+the more so of a text that is unlike them, and carries over the views of those who wrote them."""

@@ -75,13 +75,8 @@ def main(arguments: Sequence[str]) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 140
-    console.print(report.table(lines))
-    if result.classes:
-        console.print(report.class_table(result.classes))
-    if result.confusion and len(result.confusion[0]) <= report.MOST_LABELS_SHOWN:
-        console.print(report.confusion_table(*result.confusion))
-    for remark in (*report.remarks(lines), *result.notes, *(baseline.notes if baseline else ())):
-        print(remark)
+    for part in report.parts(result, lines, baseline):
+        print(part) if isinstance(part, str) else console.print(part)
     if options.json:
         content = {
             "task": options.task,

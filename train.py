@@ -23,7 +23,7 @@ from kerazoo.data import datasets, tokenizers
 from kerazoo.errors import InputError
 from kerazoo.files import write_text
 from kerazoo.models.configs import ModelConfig, NGramConfig
-from kerazoo.recipes import Recipe
+from kerazoo.recipe import Recipe
 from kerazoo.tasks.configs import TaskConfig
 from kerazoo.training.config import TrainConfig
 
@@ -43,6 +43,9 @@ class Options:
     data: datasets.DataConfig
     train: TrainConfig
     task: TaskConfig
+    init: Path | None = None
+    """A run to begin from: its weights, its tokenizer, and the size of its model. Without it, from
+    random weights."""
     out: Path | None = None
     """Folder of the run; without it runs/RECIPE, or runs/RECIPE-2 and so on if that exists."""
     resume: bool = False
@@ -65,6 +68,8 @@ def train(
         TrainingStopped: if the loss becomes NaN.
     """
     folder = Path(folder)
+    if recipe.init is not None:
+        recipe = replace(recipe, model=runs.architecture(recipe.init, recipe.model))
     runs.check_free(folder, recipe, resume)
     if (folder / "report.json").is_file():
         print(f"The training in {folder} has already ended.")
@@ -72,27 +77,34 @@ def train(
     # TensorFlow starts here, so that `--help` and most mistakes need not wait for it.
     import keras
 
-    from kerazoo.models import families
     from kerazoo.tasks import registry
     from kerazoo.training import finetuning
+    from kerazoo.training.initialisation import initialise
 
     settings = recipe.train
     keras.utils.set_random_seed(settings.seed)
 
     # Text to ids; the tokenizer learns from the training text alone.
-    corpus = datasets.load(recipe.data, "pairs" if recipe.task.one_a_line else "text")
+    corpus = datasets.load(recipe.data, recipe.task.reads)
+    pretrained = runs.load(recipe.init) if recipe.init is not None else None
     if resume and (folder / "tokenizer.json").is_file():
         tokenizer = tokenizers.Tokenizer.load(folder / "tokenizer.json")
+    elif pretrained is not None:
+        tokenizer = pretrained.tokenizer.with_special_tokens(recipe.task.special_tokens)
     else:
         tokenizer = tokenizers.train(
             recipe.data.tokenizer, corpus.train, recipe.data.vocab_size, recipe.task.special_tokens
         )
     config = _completed(recipe.model, tokenizer)
-    task = registry.make(recipe.task, config, settings, tokenizer)
-    examples = {split: task.encode(text) for split, text in corpus.splits.items()}
+    splits = corpus.content
+    labels = registry.TASKS[type(recipe.task)].labels_of(splits["train"])
+    task = registry.make(recipe.task, config, settings, tokenizer, labels)
+    examples = {split: task.encode(content) for split, content in splits.items()}
 
     # Ids to a model that predicts them.
-    model = families.build(config, settings.policy)
+    model = task.build()
+    if pretrained is not None:
+        initialise(model, pretrained.model, str(recipe.init))
     finetuning.prepare(model, settings)
     experiment = Experiment(folder, name, recipe, corpus, tokenizer, task, examples, model)
     learn = _count if isinstance(recipe.model, NGramConfig) else _fit
@@ -102,7 +114,7 @@ def train(
 
     # The result: how good it is, and what it writes.
     score = task.score_in_training(model, experiment.held_out, settings.report_tokens)
-    run = runs.Run(folder, recipe, tokenizer, model)
+    run = runs.Run(folder, recipe, tokenizer, model, labels)
     runs.finish(run, name, corpus, score, state.step, state.best_step, state.seconds, num_tokens)
     return run
 
@@ -132,7 +144,7 @@ class Experiment:
 
     def begin(self) -> None:
         """Make the run folder, and say what happens next."""
-        runs.begin(self.folder, self.name, self.recipe, self.tokenizer, self.examples)
+        runs.begin(self.folder, self.name, self.recipe, self.task, self.examples)
         size = self.model.count_params()
         learning = sum(math.prod(v.shape) for v in getattr(self.model, "trainable_variables", ()))
         part = f", {learning:,} of them learning" if 0 < learning < size else ""
@@ -167,7 +179,7 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
     learner.compile(
         optimizer,
         **task.objectives(experiment.held_out),
-        jit_compile=model.prefers_xla if settings.xla == "auto" else settings.xla == "on",
+        jit_compile=task.prefers_xla(model) if settings.xla == "auto" else settings.xla == "on",
         steps_per_execution=_batches_per_call(settings, total_steps, length, model.count_params()),
     )
 
@@ -255,6 +267,7 @@ def main(arguments: Sequence[str]) -> None:
         data=options.data,
         train=options.train,
         task=options.task,
+        init=options.init,
     )
     try:
         run = train(recipe, folder, name, options.resume)
@@ -263,7 +276,7 @@ def main(arguments: Sequence[str]) -> None:
             f"interrupted; `python train.py {' '.join(arguments)} --out {folder} --resume` goes on "
             "from the last checkpoint."
         ) from None
-    print(f"\n{run.summary()}\n\n{run.sample()}\n\nWrite more: python generate.py {folder}")
+    print(f"\n{run.summary()}\n\n{run.sample()}\n\nTry it: python generate.py {folder}")
 
 
 def _defaults(name: str, arguments: Sequence[str]) -> Options:
@@ -274,7 +287,7 @@ def _defaults(name: str, arguments: Sequence[str]) -> Options:
     if given:
         only = {length: 1 if length == given[0] else None for length in LENGTHS}
         settings = replace(settings, **only)
-    return Options(recipe.model, recipe.data, settings, recipe.task)
+    return Options(recipe.model, recipe.data, settings, recipe.task, recipe.init)
 
 
 def _names(argument: str, length: str) -> bool:

@@ -34,7 +34,7 @@ from kerazoo import recipes, runs
 from kerazoo.models import families
 from kerazoo.models.configs import GPTConfig, RNNConfig, Sampling
 from kerazoo.models.decoding import generate
-from kerazoo.tasks.language_modeling import NextTokenLoss
+from kerazoo.tasks.losses import CrossEntropy
 from kerazoo.training.config import TrainConfig
 from kerazoo.training.optimizers import make_optimizer
 
@@ -100,7 +100,7 @@ def kerazoo_training(config: object, token_ids: np.ndarray, steps: int) -> Conte
     optimizer.build(model.trainable_variables)
     model.compile(
         optimizer,
-        loss=NextTokenLoss(),
+        loss=CrossEntropy(),
         jit_compile=model.prefers_xla,
         steps_per_execution=steps,
     )

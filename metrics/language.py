@@ -39,6 +39,11 @@ class LanguageScore:
     blocks: tuple[float, ...] = ()
 
     @property
+    def kept_for(self) -> None:
+        """None: the lowest loss is best."""
+        return None
+
+    @property
     def loss(self) -> float:
         """Cross entropy in nats for each token."""
         return self.nats / self.num_tokens

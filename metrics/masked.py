@@ -32,6 +32,11 @@ class MaskedScore:
         return replace(self, pseudo_log_probs=log_probs)
 
     @property
+    def kept_for(self) -> None:
+        """None: the lowest loss is best."""
+        return None
+
+    @property
     def loss(self) -> float:
         """Cross entropy in nats for each hidden token."""
         return self.nats / self.num_hidden

@@ -98,16 +98,26 @@ def table(lines: Sequence[Line]) -> Table:
     """Return the scores as a table, which rich and notebooks show."""
     compared = any(line.baseline for line in lines)
     columns = ("baseline", "95 %", "difference", "95 %", "p") if compared else ()
-    shown = _table("metric", "score", "95 %", *columns)
+    rows = _table("metric", "score", "95 %", *columns)
     for line in lines:
-        digits = 2 if line.score.scale == 100 else 4
+        digits = _digits(line.score)
         cells = [line.name, *_shown(line.score, digits)]
         if line.difference:
             cells += [*_shown(line.baseline, digits), *_shown(line.difference, digits, sign="+")]
             p_value = line.difference.p_value
             cells.append("-" if math.isnan(p_value) else f"{p_value:.4f}")
-        shown.add_row(*cells)
-    return shown
+        rows.add_row(*cells)
+    return rows
+
+
+def shown(score: Score) -> str:
+    """Return a score in a few words: its value and its interval."""
+    value, interval = _shown(score, _digits(score))
+    return value if interval == "-" else f"{value} ({interval})"
+
+
+def _digits(score: Score) -> int:
+    return 2 if score.scale == 100 else 4
 
 
 def _shown(score: Score | Difference, digits: int, sign: str = "") -> tuple[str, str]:
@@ -152,6 +162,25 @@ def remarks(lines: Sequence[Line]) -> Iterator[str]:
     first = lines[0].score
     test = f"; p: {first.TEST}" if any(line.baseline for line in lines) else ""
     yield f"95 %: bootstrap, {len(first.drawn):,} draws of {first.num_examples:,} examples{test}"
+
+
+def parts(
+    report: Report, lines: Sequence[Line], baseline: Report | None = None
+) -> Iterator[Table | str]:
+    """Yield all that there is to show of a system, tables and sentences.
+
+    Args:
+        report: the system's scores.
+        lines: what `compare` made of them.
+        baseline: the scores of the system that it is compared with.
+    """
+    yield table(lines)
+    if report.classes:
+        yield class_table(report.classes)
+    if report.confusion and len(report.confusion[0]) <= MOST_LABELS_SHOWN:
+        yield confusion_table(*report.confusion)
+    notes = (*report.notes, *(baseline.notes if baseline else ()))
+    yield from (*remarks(lines), *dict.fromkeys(notes))
 
 
 def to_json(lines: Sequence[Line], report: Report) -> dict[str, Any]:

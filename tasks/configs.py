@@ -7,6 +7,7 @@ TensorFlow.
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from ..data.records import Kind
 from ..data.tokenizers import BERT_TOKENS, PAIR_TOKENS
 from ..errors import InputError
 
@@ -17,8 +18,8 @@ class LanguageModelingConfig:
 
     special_tokens: ClassVar[tuple[str, ...]] = ()
     """Tokens that the tokenizer must have and that stand for no text."""
-    one_a_line: ClassVar[bool] = False
-    """Whether each line is an example by itself."""
+    reads: ClassVar[Kind] = "text"
+    """What an example is: a stretch of running text, or a record with fields."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class ContinuationConfig:
     """
 
     special_tokens: ClassVar[tuple[str, ...]] = ()
-    one_a_line: ClassVar[bool] = False
+    reads: ClassVar[Kind] = "text"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class MaskedLanguageModelingConfig:
     """
 
     special_tokens: ClassVar[tuple[str, ...]] = BERT_TOKENS
-    one_a_line: ClassVar[bool] = False
+    reads: ClassVar[Kind] = "text"
     mask_share: float = 0.15
     """Share of the tokens to predict, above 0 and at most 0.5. Of those, 80 % are replaced by
     [MASK], 10 % by a random token, and 10 % left as they are."""
@@ -63,7 +64,95 @@ class SequenceToSequenceConfig:
     """Turn one text into another: pairs of source and target."""
 
     special_tokens: ClassVar[tuple[str, ...]] = PAIR_TOKENS
-    one_a_line: ClassVar[bool] = True
+    reads: ClassVar[Kind] = "pairs"
+    beams: int = 1
+    """Texts that beam search keeps when held-out texts are written; 1: the likeliest token, always.
+    """
+
+    def __post_init__(self):
+        _at_least_one(self, "beams")
+
+
+@dataclass(frozen=True)
+class TranslationConfig(SequenceToSequenceConfig):
+    """Translate from one language into another."""
+
+
+@dataclass(frozen=True)
+class SummarizationConfig(SequenceToSequenceConfig):
+    """Say in short what a longer text says."""
+
+
+@dataclass(frozen=True)
+class DialogueConfig(SequenceToSequenceConfig):
+    """Answer the last turn of a conversation, knowing those before it."""
+
+    reads: ClassVar[Kind] = "dialogues"
+
+
+@dataclass(frozen=True)
+class _HeadConfig:
+    """What all tasks have in common that put a head on a model."""
+
+    special_tokens: ClassVar[tuple[str, ...]] = BERT_TOKENS
+    dropout: float = 0.1
+    """Share of the features dropped before the head in training, from 0 to below 1."""
+    token_dropout: float = 0.0
+    """Share of the tokens replaced by [MASK] in training (word dropout: Iyyer et al. 2015), from 0
+    to below 1."""
+
+    def __post_init__(self):
+        for name in ("dropout", "token_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(
+                    f"{_option(name)} is {getattr(self, name)}; it must be from 0 to below 1."
+                )
+
+
+@dataclass(frozen=True)
+class _TextHeadConfig(_HeadConfig):
+    reads: ClassVar[Kind] = "labels"
+    pooling: Literal["first", "last", "mean", "max"] = "mean"
+    """How the states of the tokens become one of the text: the first token's, as a BERT is trained
+    for; the last one's; their mean; or the largest value of each feature."""
+
+
+@dataclass(frozen=True)
+class ClassificationConfig(_TextHeadConfig):
+    """Say which class a text belongs to."""
+
+    class_weights: Literal["none", "balanced"] = "none"
+    """Whether examples of rare classes weigh more in training, so that all classes together weigh
+    the same (as scikit-learn's "balanced")."""
+
+
+@dataclass(frozen=True)
+class RegressionConfig(_TextHeadConfig):
+    """Say how much of something a text has: a number; its loss is the squared error."""
+
+
+@dataclass(frozen=True)
+class TaggingConfig(_HeadConfig):
+    """Tag each word of a sentence, such as the names in it."""
+
+    reads: ClassVar[Kind] = "tags"
+
+
+@dataclass(frozen=True)
+class QuestionAnsweringConfig(_HeadConfig):
+    """Point to the answer to a question in a text (SQuAD: Rajpurkar et al. 2016)."""
+
+    reads: ClassVar[Kind] = "questions"
+    stride: int = 32
+    """Tokens from one window of a long text to the next."""
+    question_tokens: int = 24
+    """The most tokens of a question; a longer one loses its end."""
+    answer_tokens: int = 24
+    """The most tokens of an answer that is predicted."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        _at_least_one(self, "stride", "question_tokens", "answer_tokens")
 
 
 TaskConfig = (
@@ -71,4 +160,21 @@ TaskConfig = (
     | ContinuationConfig
     | MaskedLanguageModelingConfig
     | SequenceToSequenceConfig
+    | TranslationConfig
+    | SummarizationConfig
+    | DialogueConfig
+    | ClassificationConfig
+    | RegressionConfig
+    | TaggingConfig
+    | QuestionAnsweringConfig
 )
+
+
+def _option(name: str) -> str:
+    return f"--task.{name.replace('_', '-')}"
+
+
+def _at_least_one(config: TaskConfig, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < 1:
+            raise InputError(f"{_option(name)} is {getattr(config, name)}; it must be at least 1.")

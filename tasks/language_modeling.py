@@ -26,7 +26,8 @@ from ..models.decoding import generate
 from ..models.families import Model
 from ..models.language_model import Cache, LanguageModel, Tensor
 from ..models.rnn import CarriedState
-from .task import Task, Watch
+from .losses import CrossEntropy, cross_entropy
+from .task import AS_USUAL, Task, Writing
 
 SAMPLE_TOKENS = 500
 SCORING_BATCH = 32
@@ -34,38 +35,6 @@ BLOCK_TOKENS = 1024
 """About how many tokens in a row the bootstrap takes as one, as neighbours are alike."""
 STREAM_STRETCH = 256
 """Tokens that a model with a state reads at a time when it scores a text as one stream."""
-
-
-def cross_entropy(next_token_ids: Tensor, logits: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Return the loss of each token, in nats: (B, T) ids and (B, T, V) logits to (B, T) float32.
-
-    Args:
-        next_token_ids: the right answers.
-        logits: the predictions, before the softmax.
-        label_smoothing: share of the target spread evenly over the vocabulary.
-    """
-    loss = ops.sparse_categorical_crossentropy(next_token_ids, logits, from_logits=True)
-    if label_smoothing:
-        uniform = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
-        loss = (1 - label_smoothing) * loss + label_smoothing * uniform
-    return loss
-
-
-@keras.saving.register_keras_serializable(package="kerazoo")
-class NextTokenLoss(keras.losses.Loss):
-    """Mean `cross_entropy` over the tokens that count."""
-
-    def __init__(self, label_smoothing: float = 0.0, name: str = "next_token_loss"):
-        super().__init__(name=name, reduction="mean_with_sample_weight")
-        self.label_smoothing = label_smoothing
-
-    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Return the loss of each token, (B, T)."""
-        return cross_entropy(y_true, y_pred, self.label_smoothing)
-
-    def get_config(self) -> dict:
-        """Return the constructor's arguments."""
-        return {"label_smoothing": self.label_smoothing, "name": self.name}
 
 
 @keras.saving.register_keras_serializable(package="kerazoo")
@@ -147,21 +116,24 @@ def _blocks(sums: np.ndarray) -> tuple[float, ...]:
     return tuple((nats[whole] / counted[whole]).tolist())
 
 
-def sums_of_windows(model: LanguageModel, windows: Iterable) -> Iterator[tuple[Tensor, ...]]:
+def sums_of_windows(
+    model: LanguageModel, windows: Iterable, xla: bool | None = None
+) -> Iterator[tuple[Tensor, ...]]:
     """Yield nats, right answers and tokens of each batch of windows, each for itself.
 
     Args:
         model: the model.
         windows: batches of what the model takes, next token ids (B, T) and weights (B, T).
+        xla: whether XLA compiles it; None: if the model prefers it.
     """
-    sums, _ = _compiled_sums(model)
+    sums, _ = _compiled_sums(model, model.prefers_xla if xla is None else xla)
     for batch in windows:
         yield sums(*batch)
 
 
 def _sums_of_stream(model: LanguageModel, tokens: TokenFile) -> Iterator[tuple[Tensor, ...]]:
     """Yield nats, right answers and tokens of each stretch of the text, one after the other."""
-    _, sums = _compiled_sums(model)
+    _, sums = _compiled_sums(model, model.prefers_xla)
     cache = model.initial_cache(1, tokens.num_tokens)
     stretches = scoring_windows(tokens, STREAM_STRETCH, STREAM_STRETCH, batch_size=1)
     for n, stretch in enumerate(stretches):
@@ -170,7 +142,7 @@ def _sums_of_stream(model: LanguageModel, tokens: TokenFile) -> Iterator[tuple[T
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled_sums(model: LanguageModel) -> tuple[Callable, Callable]:
+def _compiled_sums(model: LanguageModel, xla: bool) -> tuple[Callable, Callable]:
     """Return the compiled functions from a batch to its sums, made by an earlier call if any."""
 
     def sums(logits: Tensor, next_token_ids: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
@@ -187,9 +159,7 @@ def _compiled_sums(model: LanguageModel) -> tuple[Callable, Callable]:
         logits, cache = model.extend(token_ids, cache, index)  # (1, T, V)
         return *sums(logits, next_token_ids, weights), cache
 
-    return tuple(
-        compiled(function, model, model.prefers_xla) for function in (of_windows, of_stretch)
-    )
+    return tuple(compiled(function, model, xla) for function in (of_windows, of_stretch))
 
 
 # === The task ===
@@ -227,7 +197,7 @@ class LanguageModeling(Task):
     def objectives(self, examples: TokenFile) -> dict[str, Any]:
         """Return the loss, and bits per byte."""
         return {
-            "loss": NextTokenLoss(self.train.label_smoothing),
+            "loss": CrossEntropy(self.train.label_smoothing),
             "weighted_metrics": [BitsPerByte(examples.num_tokens / examples.num_bytes)],
         }
 
@@ -252,15 +222,7 @@ class LanguageModeling(Task):
         """A line end, which is as near to nothing as most texts have, if the tokenizer has it."""
         return self.tokenizer.start
 
-    def write(
-        self,
-        model: Model,
-        prompts: Sequence[str],
-        max_new_tokens: int = 300,
-        sampling: Sampling = Sampling(),  # noqa: B008, a frozen dataclass
-        stop: str | None = None,
-        watch: Watch = lambda texts: None,
-    ) -> list[str]:
+    def write(self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL) -> list[str]:
         """Return each prompt with its continuation; several, of any lengths, at once."""
         token_ids = [self.tokenizer.encode_known(prompt) for prompt in prompts]
         texts: list[str] = list(prompts)
@@ -270,13 +232,14 @@ class LanguageModeling(Task):
             for n, (row, ids) in enumerate(zip(rows, token_ids, strict=True)):
                 # Some kinds put spaces between tokens, so the prompt is decoded along.
                 text = self.tokenizer.decode(row)[len(self.tokenizer.decode(ids)) :]
-                new, found, _ = text.partition(stop) if stop else (text, "", "")
+                new, found, _ = text.partition(how.stop) if how.stop else (text, "", "")
                 texts[n] = prompts[n] + new
                 done.append(bool(found))
-            watch(texts)
+            how.watch(texts)
             return all(done)
 
-        self.extend(model, token_ids, max_new_tokens, sampling, look)
+        sampling = how.sampling or self.default_sampling
+        self.extend(model, token_ids, how.max_new_tokens, sampling, look)
         return texts
 
     def extend(
@@ -292,4 +255,4 @@ class LanguageModeling(Task):
 
     def sample(self, model: Model, held_out: Text) -> str:
         """Return what the model writes when nothing is given."""
-        return self.write(model, [self.start], SAMPLE_TOKENS, Sampling(seed=0))[0]
+        return self.write(model, [self.start], Writing(SAMPLE_TOKENS, Sampling(seed=0)))[0]

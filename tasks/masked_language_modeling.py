@@ -14,7 +14,7 @@ Shapes: B batch, T positions, M positions to predict, V vocabulary.
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
@@ -30,9 +30,8 @@ from ..errors import InputError
 from ..metrics.masked import MaskedScore
 from ..models.bert import BERT
 from ..models.compiled import compiled
-from ..models.configs import Sampling
-from .language_modeling import NextTokenLoss, cross_entropy
-from .task import Task, Watch
+from .losses import CrossEntropy, cross_entropy
+from .task import AS_USUAL, Task, Writing
 
 SCORING_BATCH = 32
 SCORING_SEED = 0
@@ -89,7 +88,7 @@ class MaskedLanguageModeling(Task):
 
     def objectives(self, examples: TokenFile) -> dict[str, Any]:
         """Return a loss and an accuracy for each of the two questions."""
-        losses = {"mask_logits": NextTokenLoss(self.train.label_smoothing, name="mask_loss")}
+        losses = {"mask_logits": CrossEntropy(self.train.label_smoothing, name="mask_loss")}
         metrics = {"mask_logits": _accuracy()}
         if self.config.sentences != "none":
             losses["sentence_logits"] = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -142,7 +141,7 @@ class MaskedLanguageModeling(Task):
     # === What a person asks of it ===
 
     example = f"To be or not to {MASK}"
-    needs = f"give one with {MASK} in it"
+    asks = (f"text with {MASK}",)
 
     def fill(self, model: BERT, text: str, k: int = 5) -> list[Filling]:
         """Return what the model would put in the place of each [MASK] of a text.
@@ -173,17 +172,15 @@ class MaskedLanguageModeling(Task):
             for of_mask, shares in zip(ids.tolist(), probabilities.tolist(), strict=True)
         ]
 
-    def write(
-        self,
-        model: BERT,
-        prompts: Sequence[str],
-        max_new_tokens: int = 300,
-        sampling: Sampling = Sampling(),  # noqa: B008, a frozen dataclass
-        stop: str | None = None,
-        watch: Watch = lambda texts: None,
-    ) -> list[str]:
+    def write(self, model: BERT, prompts: Sequence[str], how: Writing = AS_USUAL) -> list[str]:
         """Return each text with its masks filled, and below it what else might stand there."""
         return [_filled(prompt, self.fill(model, prompt)) for prompt in prompts]
+
+    def to_json(
+        self, model: BERT, prompts: Sequence[str], how: Writing = AS_USUAL
+    ) -> list[dict[str, Any]]:
+        """Return what might stand in each [MASK] of each text as what `json.dumps` accepts."""
+        return [{"masks": list(map(asdict, self.fill(model, prompt)))} for prompt in prompts]
 
     def sample(self, model: BERT, held_out: Text) -> str:
         """Return lines of held-out text in which a word has been hidden, and what fills it."""

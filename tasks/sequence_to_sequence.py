@@ -2,168 +2,258 @@
 
     loss = -mean over the target's tokens of log P(y_t | y_1 ... y_{t-1}, source)
 
-The target ends with [END], and so does what the model writes.
+The target ends with [END], and so does what the model writes. An encoder-decoder reads the source
+with its encoder. A language model, which has none, reads both as one text,
+
+    source [START] target [END]
+
+and learns to go on from the [START] (Liu et al. 2018; Radford et al. 2018, section 3.3).
 
 Shapes: B batch, S source positions, T target positions.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from ..data import pairs
-from ..data.pairs import PairBatches, PairFile
-from ..data.text import Text
+from ..data.encoded import EncodedRecords, Example, padded
+from ..data.records import Record, Records
 from ..errors import InputError
+from ..metrics.report import Report
+from ..metrics.score import mean_scores
 from ..metrics.sequence import SequenceScore
-from ..models.configs import Sampling
+from ..metrics.task_score import TaskScore
+from ..models.configs import RNNSeq2SeqConfig, Sampling, TransformerConfig
 from ..models.decoding import generate
-from ..models.encoder_decoder import EncoderDecoder
-from .language_modeling import NextTokenLoss, sums_of_windows
-from .task import Task, Watch
-
-SCORING_BATCH = 64
-SAMPLES = 5
-GREEDY = Sampling("greedy")
+from ..models.language_model import LanguageModel
+from .language_modeling import sums_of_windows
+from .losses import CrossEntropy
+from .supervised import SAMPLES, SCORING_BATCH, Batch, SupervisedTask, language_of, one_line
+from .task import AS_USUAL, Writing
 
 
 @dataclass(frozen=True)
-class SequenceToSequence(Task):
+class SequenceToSequence(SupervisedTask):
     """Sequence to sequence, as `train.py`, `evaluate.py` and `generate.py` use it."""
+
+    counted = "target"
+    shown = ("exact match",)
+    example = "a source"
+    asks = ("source",)
 
     # === Data ===
 
-    def encode(self, text: Text) -> PairFile:
-        """Return the pairs of a text as tokens."""
-        return pairs.encode_pairs(text, self.tokenizer)
+    @property
+    def has_encoder(self) -> bool:
+        """Whether the model reads the source apart from the target."""
+        return isinstance(self.model, (TransformerConfig, RNNSeq2SeqConfig))
 
-    def steps_per_epoch(self, examples: PairFile) -> float:
-        """Return how many steps make one pass over the pairs."""
-        return examples.num_pairs / self.train.batch_size
+    @property
+    def most(self) -> int:
+        """The most tokens of a source, and of a target with its end."""
+        return self.model.context_length // (1 if self.has_encoder else 2)
 
-    def batches(self, examples: PairFile, first_step: int) -> tf.data.Dataset:
-        """Return pairs in random order."""
-        accumulate = self.train.accumulate
-        of_pairs = self._batches(examples, self.train.batch_size // accumulate)
-        return of_pairs.training(self.train.seed, first_step * accumulate)
+    def source(self, record: Record) -> np.ndarray:
+        """Return what the encoder reads, as much as it can."""
+        return self.tokenizer.encode(record["source"])[: self.most]
 
-    def _batches(self, examples: PairFile, batch_size: int) -> PairBatches:
-        return PairBatches(examples, self.tokenizer, self.model.context_length, batch_size)
+    def target(self, record: Record) -> str:
+        """Return what the decoder is to write."""
+        return record["target"]
+
+    def references(self, record: Record) -> list[str]:
+        """Return all that would be right."""
+        return record.get("references") or [self.target(record)]
+
+    def examples(self, number: int, record: Record) -> Iterable[Example]:
+        """Return the tokens of source and target, the latter with its end."""
+        target = self.tokenizer.encode(self.target(record))[: self.most - 1]
+        end = np.array([self.tokenizer.special_id("[END]")], np.int32)
+        return [{"source": self.source(record), "target": np.concatenate([target, end])}]
+
+    def depends_on(self) -> Any:
+        """Return what else an example depends on."""
+        return self.model.context_length
+
+    def lengths(self, examples: EncodedRecords) -> np.ndarray:
+        """Return the length of the longer text of each pair, or of both where they are one."""
+        lengths = [examples.columns[name].lengths for name in ("source", "target")]
+        return np.maximum(*lengths) if self.has_encoder else np.add(*lengths)
+
+    def fill(self, examples: EncodedRecords, numbers: np.ndarray, length: int) -> Batch:
+        """Return what the model reads, (B, T) each, targets (B, T) and which of their tokens count.
+
+        What it reads is sources and the targets so far, or one text of both.
+        """
+        columns = [examples.columns[name] for name in ("source", "target")]
+        padding, start = (self.tokenizer.special_id(name) for name in ("[PAD]", "[START]"))
+        source_ids, target_ids = (padded(column, numbers, length, padding) for column in columns)
+        source_lengths, target_lengths = (
+            np.where(numbers >= 0, column.lengths[numbers], 0)[:, None] for column in columns
+        )
+        places = np.arange(length)
+        if self.has_encoder:
+            starts = np.full_like(target_ids[:, :1], start)
+            inputs = {
+                "source_ids": source_ids,
+                "source_mask": places < source_lengths,
+                "token_ids": np.concatenate([starts, target_ids[:, :-1]], axis=1),
+            }
+            return inputs, target_ids, (places < target_lengths).astype(np.float32)
+        # At its place in the whole text, token t of the target is predicted at source length + t.
+        place = places - source_lengths  # (B, T)
+        is_target = (place >= 0) & (place < target_lengths)
+        right = np.take_along_axis(target_ids, np.clip(place, 0, length - 1), axis=1)
+        right = np.where(is_target, right, padding)
+        before = np.concatenate([np.full_like(right[:, :1], start), right[:, :-1]], axis=1)
+        text = np.where(place < 0, source_ids, np.where(place == 0, start, before))
+        return text, right, is_target.astype(np.float32)
 
     # === Training ===
 
-    def objectives(self, examples: PairFile) -> dict[str, Any]:
+    def objectives(self, examples: EncodedRecords) -> dict[str, Any]:
         """Return the loss, and how many tokens are right."""
         accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
         return {
-            "loss": NextTokenLoss(self.train.label_smoothing),
+            "loss": CrossEntropy(self.train.label_smoothing),
             "weighted_metrics": [accuracy],
         }
 
     # === Scores ===
 
     def score_in_training(
-        self, model: EncoderDecoder, examples: PairFile, limit: int
+        self, model: LanguageModel, examples: EncodedRecords, limit: int
     ) -> SequenceScore:
         """Score the right targets, without writing any."""
-        batches = self._batches(examples, SCORING_BATCH).in_order(self._num_pairs(limit))
-        sums = np.sum(
-            [list(map(float, batch)) for batch in sums_of_windows(model, batches)], axis=0
-        )
-        return SequenceScore(*sums.tolist())
+        number = self.first_examples(examples, limit)
+        batches = self._batches(examples, SCORING_BATCH).in_order(number)
+        sums = sums_of_windows(model, (batch for _, batch in batches), xla=False)
+        return SequenceScore(*np.sum([list(map(float, each)) for each in sums], axis=0).tolist())
 
     def score(
         self,
-        model: EncoderDecoder,
-        examples: PairFile,
+        model: LanguageModel,
+        examples: EncodedRecords,
         limit: int | None = None,
         stride: int | None = None,
-    ) -> SequenceScore:
-        """Score the right targets, and write each to see whether it comes out right."""
-        number = examples.num_pairs
-        if limit is not None:
-            number = min(number, self._num_pairs(limit))
-        score = self.score_in_training(model, examples, number * self.model.context_length)
-        written, exact = 0, 0
-        for _, target, found in self._written(model, examples, number):
-            written, exact = written + 1, exact + np.array_equal(found, target)
-        return SequenceScore(score.nats, score.correct, score.num_tokens, exact, written)
+    ) -> TaskScore:
+        """Score the right targets, and write each to see how good it is."""
+        number = self.first_examples(examples, limit)
+        loss = self.score_in_training(model, examples, limit or examples.num_tokens).loss
+        records = examples.records.head(number)
+        written = self.answer_all(model, records)
+        report = self.report(records, written, language_of(examples))
+        return TaskScore(loss, report, self.shown)
 
-    def _num_pairs(self, num_tokens: int) -> int:
-        return max(1, num_tokens // self.model.context_length)
+    def report(self, records: Sequence[Record], answers: Sequence[str], language: str) -> Report:
+        """Tell how many were written without a mistake."""
+        exact = [
+            answer in self.references(record)
+            for record, answer in zip(records, answers, strict=True)
+        ]
+        return Report(mean_scores({"exact match": exact}, "the same text", scale=100))
 
-    def _written(self, model: EncoderDecoder, examples: PairFile, number: int) -> Iterator[tuple]:
-        """Yield source, target and what the model writes, as ids without their ends."""
-        for first in range(0, number, SCORING_BATCH):
-            some = examples.read(np.arange(first, min(number, first + SCORING_BATCH)))
-            found = self._translate(model, [source for source, _ in some])
-            for (source, target), ids in zip(some, found, strict=True):
-                yield source, target[: self.model.context_length - 1], ids
+    def answer_all(self, model: LanguageModel, records: Sequence[Record]) -> list[str]:
+        """Return what the model writes for each record, those of about one length at a time."""
+        sources = [self.source(record) for record in records]
+        order = np.argsort([-len(source) for source in sources], kind="stable")
+        written = [""] * len(records)
+        for first in range(0, len(order), SCORING_BATCH):
+            some = order[first : first + SCORING_BATCH]
+            # All batches have one size, as each is compiled for itself.
+            batch = [sources[n] for n in np.resize(some, SCORING_BATCH)]
+            texts = self._write_for(model, batch, self.most, self.default_sampling)
+            for n, text in zip(some, texts, strict=False):
+                written[n] = text
+        return written
 
-    def _translate(
+    def _write_for(
         self,
-        model: EncoderDecoder,
+        model: LanguageModel,
         sources: Sequence[np.ndarray],
-        max_new_tokens: int | None = None,
-        sampling: Sampling = GREEDY,
-    ) -> list[np.ndarray]:
+        max_new_tokens: int,
+        sampling: Sampling,
+    ) -> list[str]:
         """Return what the model writes for each source, up to its end."""
-        length = self.model.context_length
-        source_ids = np.full((len(sources), length), self.tokenizer.special_id("[PAD]"), np.int32)
-        source_mask = np.zeros_like(source_ids, dtype=bool)
-        for n, source in enumerate(sources):
-            source = source[:length]
-            source_ids[n, : len(source)] = source
-            source_mask[n, : len(source)] = True
         start, end = self.tokenizer.special_id("[START]"), self.tokenizer.special_id("[END]")
+        prompts, source = [np.array([start], np.int32)] * len(sources), None
+        if self.has_encoder:
+            source = self._side_by_side(sources)
+        else:
+            prompts = [np.append(ids, start).astype(np.int32) for ids in sources]
         rows = generate(
             model,
-            [np.array([start], np.int32)] * len(sources),
-            min(length, max_new_tokens or length),
+            prompts,
+            min(self.most, max_new_tokens),
             sampling,
-            stop=lambda rows: all(end in row for row in rows),
-            source=(source_ids, source_mask),
+            stop=lambda rows: all(
+                end in row[len(p) :] for row, p in zip(rows, prompts, strict=True)
+            ),
+            source=source,
             end_id=end,
         )
-        return [row[1:][np.cumsum(row[1:] == end) == 0] for row in rows]
+        written = [row[len(prompt) :] for row, prompt in zip(rows, prompts, strict=True)]
+        return [self.tokenizer.decode(ids[np.cumsum(ids == end) == 0]) for ids in written]
+
+    def _side_by_side(self, sources: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return sources of any lengths as ids (B, S), and where there are tokens, (B, S)."""
+        shape = (len(sources), max(map(len, sources)))
+        source_ids = np.full(shape, self.tokenizer.special_id("[PAD]"), np.int32)
+        source_mask = np.zeros(shape, bool)
+        for n, source in enumerate(sources):
+            source_ids[n, : len(source)] = source
+            source_mask[n, : len(source)] = True
+        return source_ids, source_mask
 
     # === What a person asks of it ===
 
-    example = "a source"
-    needs = "give a source"
-    default_sampler = "greedy"
+    @property
+    def default_sampling(self) -> Sampling:
+        """The likeliest token, always, or beam search if the settings say so."""
+        beams = self.config.beams
+        return Sampling("beam", num_beams=beams) if beams > 1 else Sampling("greedy")
+
+    def record_of(self, prompt: str) -> Record:
+        """Return the record, without what is right, of what a person asks."""
+        return {"source": prompt, "target": ""}
 
     def write(
-        self,
-        model: EncoderDecoder,
-        prompts: Sequence[str],
-        max_new_tokens: int = 300,
-        sampling: Sampling = GREEDY,
-        stop: str | None = None,
-        watch: Watch = lambda texts: None,
+        self, model: LanguageModel, prompts: Sequence[str], how: Writing = AS_USUAL
     ) -> list[str]:
         """Return the target for each source."""
-        sources = [self.tokenizer.encode_known(prompt) for prompt in prompts]
-        for prompt, source in zip(prompts, sources, strict=True):
-            if not 0 < len(source) <= self.model.context_length:
-                raise InputError(
-                    f"the text {prompt[:40]!r} has {len(source)} tokens; the model reads from 1 to "
-                    f"{self.model.context_length}."
-                )
-        found = self._translate(model, sources, max_new_tokens, sampling)
-        texts = [self.tokenizer.decode(ids) for ids in found]
-        return [text.partition(stop)[0] for text in texts] if stop else texts
+        records = [self.record_of(prompt) for prompt in prompts]
+        self.check(records)
+        sampling = how.sampling or self.default_sampling
+        sources = [self.source(record) for record in records]
+        texts = self._write_for(model, sources, how.max_new_tokens, sampling)
+        return [text.partition(how.stop)[0] for text in texts] if how.stop else texts
 
-    def sample(self, model: EncoderDecoder, held_out: Text) -> str:
+    def check(self, records: Sequence[Record]) -> None:
+        """Refuse a source that the model cannot read.
+
+        Raises:
+            InputError: if it is empty, too long, or has parts that the tokenizer does not know.
+        """
+        for record in records:
+            number = len(self.tokenizer.encode_known(record["source"]))
+            if not 0 < number <= self.most:
+                raise InputError(
+                    f"the text '{one_line(record['source'], 40)}' has {number} tokens; the model "
+                    f"reads from 1 to {self.most}."
+                )
+
+    def sample(self, model: LanguageModel, held_out: Records) -> str:
         """Return some held-out sources, what the model writes for them, and what was right."""
-        examples = self.encode(held_out)
-        lines = []
-        for ids in self._written(model, examples, min(SAMPLES, examples.num_pairs)):
-            source, target, found = map(self.tokenizer.decode, ids)
-            right = "right" if found == target else f"not {target}"
-            lines.append(f"{source} -> {found} ({right})")
-        return "\n".join(lines)
+        records = held_out.head(SAMPLES)
+        return "\n".join(
+            f"{one_line(self.shown_source(record))}\n  -> {one_line(said, 300)}\n  "
+            + ("right" if said in self.references(record) else f"right: {self.target(record)}")
+            for record, said in zip(records, self.answer_all(model, records), strict=True)
+        )
+
+    def shown_source(self, record: Record) -> str:
+        """Return what a person sees of a source."""
+        return record["source"]

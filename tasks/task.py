@@ -7,15 +7,39 @@ from typing import Any, ClassVar, Protocol
 import keras
 import tensorflow as tf
 
+from ..data.records import Records
 from ..data.text import Text
 from ..data.tokenizers import Tokenizer
+from ..errors import InputError
+from ..models import families
 from ..models.configs import ModelConfig, Sampling
 from ..models.families import Model
 from ..training.config import TrainConfig
 from .configs import TaskConfig
 
-Watch = Callable[[list[str]], None]
-"""Called with the texts so far, whenever they have grown."""
+
+@dataclass(frozen=True)
+class Writing:
+    """How a model is to write what it is asked for.
+
+    Args:
+        max_new_tokens: how many tokens to add to each prompt.
+        sampling: how tokens are chosen; None: as suits the task.
+        stop: a text that ends what is written; it is not part of the result.
+        watch: called with the texts so far, whenever they have grown.
+    """
+
+    max_new_tokens: int = 300
+    sampling: Sampling | None = None
+    stop: str | None = None
+    watch: Callable[[list[str]], None] = lambda texts: None
+
+
+AS_USUAL = Writing()
+
+
+Content = Text | Records
+"""A split of a dataset: running text, or examples with fields."""
 
 
 class Examples(Protocol):
@@ -31,7 +55,10 @@ class Score(Protocol):
     """How well a model does a task."""
 
     loss: float
-    """What training tries to lower; the model with the lowest is kept."""
+    """What training tries to lower."""
+    kept_for: float | None
+    """The score whose highest value has the model that is kept; None where it is the lowest loss.
+    """
     bits_per_byte: float | None
     """How long the text would be, compressed with the model; None where that has no meaning."""
 
@@ -54,20 +81,28 @@ class Task:
         model: the model's hyperparameters.
         train: how it is trained.
         tokenizer: text to ids and back.
+        labels: what there is to choose from, in the order of the model's outputs; empty where it
+            chooses among tokens, or predicts a number.
     """
 
     config: TaskConfig
     model: ModelConfig
     train: TrainConfig
     tokenizer: Tokenizer
+    labels: tuple[str, ...] = ()
 
     # === Data ===
 
-    def encode(self, text: Text) -> Examples:
+    @classmethod
+    def labels_of(cls, content: Content) -> tuple[str, ...]:
+        """Return the labels of a training split, in an order that does not depend on its order."""
+        return ()
+
+    def encode(self, content: Content) -> Examples:
         """Return a split as the model will see it, from the cache if it is there.
 
         Raises:
-            InputError: if the text is not what the task needs.
+            InputError: if the split is not what the task needs.
         """
         raise NotImplementedError
 
@@ -90,9 +125,17 @@ class Task:
 
     # === Training ===
 
+    def build(self) -> Model:
+        """Return a new model that can do the task."""
+        return families.build(self.model, self.train.policy)
+
     def learner(self, model: Model) -> keras.Model:
         """Return what `fit` is called on: the model, or one around it."""
         return model
+
+    def prefers_xla(self, model: Model) -> bool:
+        """Whether XLA makes training and scoring faster."""
+        return model.prefers_xla
 
     def objectives(self, examples: Examples) -> dict[str, Any]:
         """Return the losses and metrics that `compile` takes.
@@ -129,40 +172,50 @@ class Task:
 
     example: ClassVar[str] = "some text to go on from"
     """What a person might give it."""
-    needs: ClassVar[str] = "give one"
-    """What a person must give it, to end a sentence."""
-    default_sampler: ClassVar[str] = "temperature"
-    """How tokens are chosen unless a person says otherwise."""
+    asks: ClassVar[tuple[str, ...]] = ()
+    """What a person must give it, such as ("question", "passage"), with a tab between them; nothing
+    where the model can begin by itself."""
+    goes_on: ClassVar[bool] = False
+    """Whether what it answers is part of what it is asked next, as in a conversation."""
+
+    @property
+    def default_sampling(self) -> Sampling:
+        """How tokens are chosen unless a person says otherwise."""
+        return Sampling()
 
     @property
     def start(self) -> str | None:
         """What to begin with when nothing is given; None where something must be."""
         return None
 
-    def write(
-        self,
-        model: Model,
-        prompts: Sequence[str],
-        max_new_tokens: int = 300,
-        sampling: Sampling = Sampling(),  # noqa: B008, a frozen dataclass
-        stop: str | None = None,
-        watch: Watch = lambda texts: None,
-    ) -> list[str]:
-        """Return what the model makes of each prompt.
+    def write(self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL) -> list[str]:
+        """Return what the model makes of each prompt, to be read by a person.
 
         Args:
             model: the model.
-            prompts: texts of any lengths.
-            max_new_tokens: how many tokens to add to each.
-            sampling: how tokens are chosen.
-            stop: a text that ends what is written; it is not part of the result.
-            watch: called with the texts so far, whenever they have grown.
+            prompts: texts of any lengths; where the task asks for several things, with tabs between
+                them.
+            how: how it is to write.
 
         Raises:
             InputError: if a prompt is empty or has parts that the tokenizer does not know.
         """
-        raise NotImplementedError
+        return [str(prediction) for prediction in self.predict(model, prompts)]
 
-    def sample(self, model: Model, held_out: Text) -> str:
+    def predict(self, model: Model, prompts: Sequence[str]) -> list[Any]:
+        """Return what the model says of each prompt, as data.
+
+        Raises:
+            InputError: if the task has no other answer than text, or as `write` does.
+        """
+        raise InputError("this run answers in text alone; ask for it with `generate`.")
+
+    def to_json(
+        self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL
+    ) -> list[dict[str, Any]]:
+        """Return what the model makes of each prompt as what `json.dumps` accepts: see `write`."""
+        return [{"text": text} for text in self.write(model, prompts, how)]
+
+    def sample(self, model: Model, held_out: Content) -> str:
         """Return something to look at: what the model makes of nothing, or of held-out text."""
         raise NotImplementedError

@@ -12,7 +12,7 @@ from kerazoo import evaluate, generate
 from kerazoo.data.datasets import DataConfig
 from kerazoo.errors import InputError
 from kerazoo.models.configs import GPTConfig, RNNConfig, Sampling
-from kerazoo.recipes import Recipe
+from kerazoo.recipe import Recipe
 from kerazoo.train import train
 from kerazoo.training.config import TrainConfig
 
@@ -236,7 +236,7 @@ def copy_with(folder, tmp_path, **changes):
         ({"config__json": None}, "is no run folder"),
         ({"config__json": "{"}, "config.json is damaged"),
         ({"config__json": '{"format": 99, "kerazoo": "9.1"}'}, "made by kerazoo 9.1, in a format"),
-        ({"config__json": '{"format": 2, "recipe": {}}'}, "does not hold a recipe"),
+        ({"config__json": '{"format": 3, "recipe": {}}'}, "does not hold a recipe"),
         ({"model__keras": None}, "has not been trained to its end.*--resume"),
         ({"model__keras": "no zip"}, "model.keras cannot be read as a model"),
         ({"tokenizer__json": None}, "there is no .*tokenizer.json"),

@@ -18,8 +18,11 @@ MAY_IMPORT = {
     "models": set(),
     "training": set(),
     "tasks": {"data", "metrics", "models", "training"},
-    "recipes": {"data", "models", "tasks", "training"},
-    "runs": {"data", "metrics", "models", "tasks", "recipes"},
+    "recipe": {"data", "models", "tasks", "training"},
+    "recipes_of_tasks": {"data", "models", "tasks", "training", "recipe"},
+    "recipes_of_texts": {"data", "models", "tasks", "training", "recipe"},
+    "recipes": {"recipe", "recipes_of_tasks", "recipes_of_texts"},
+    "runs": {"data", "metrics", "models", "tasks", "recipe", "recipes"},
     "score_files": {"cli", "data", "metrics"},
 }
 SHARED = {"__version__", "errors", "files", "startup"}

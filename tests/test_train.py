@@ -18,7 +18,7 @@ from kerazoo.data.datasets import DataConfig
 from kerazoo.errors import InputError, TrainingStopped
 from kerazoo.evaluate import evaluate
 from kerazoo.models.configs import GPTConfig, NGramConfig, RNNConfig
-from kerazoo.recipes import Recipe
+from kerazoo.recipe import Recipe
 from kerazoo.train import main, train
 from kerazoo.training import checkpoints
 from kerazoo.training.config import TrainConfig
@@ -372,7 +372,7 @@ def test_the_memory_does_not_grow_with_the_text(small_text, tmp_path):
 
 def test_every_recipe_comes_back_from_json():
     for recipe in recipes.RECIPES.values():
-        assert recipes.from_json(recipes.to_json(recipe)) == recipe
+        assert Recipe.from_json(recipe.to_json()) == recipe
 
 
 @pytest.mark.usefixtures("with_xla")

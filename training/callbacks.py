@@ -107,8 +107,8 @@ class Validation(keras.callbacks.Callback):
     """Scores the model between two stretches of training, with the scorer that judges it at last.
 
     Args:
-        score: returns how well the model does on held-out text: an object with `loss` and
-            `bits_per_byte`, which may be None.
+        score: returns how well the model does on held-out text: an object with `loss`, and
+            with `kept_for` and `bits_per_byte`, which may be None.
     """
 
     def __init__(self, score: Callable[[], Any]):
@@ -116,9 +116,11 @@ class Validation(keras.callbacks.Callback):
         self.score = score
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Log loss and bits per byte."""
+        """Log the loss and what else there is."""
         score = self.score()
         logs["val_loss"] = score.loss
+        if score.kept_for is not None:
+            logs["val_score"] = score.kept_for
         if score.bits_per_byte is not None:
             logs["val_bits_per_byte"] = score.bits_per_byte
 

@@ -44,7 +44,7 @@ class State:
     best_step: int = 0
     """The step of that validation."""
     best_loss: float = math.inf
-    """The loss of that validation."""
+    """The loss of that validation, or its score, negative, where that decides."""
 
     def is_over(self, patience: int) -> bool:
         """Tell whether so many validations in a row were no better; 0: never."""
@@ -66,7 +66,11 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Save, then delete the checkpoint before."""
-        step, loss = self.length.step, logs["val_loss"]
+        # The lowest loss is best, or the highest score.
+        step, loss = (
+            self.length.step,
+            -logs["val_score"] if "val_score" in logs else logs["val_loss"],
+        )
         is_best = loss < self.state.best_loss
         self.state = replace(self.state, round=epoch + 1, step=step, seconds=self.length.seconds)
         if is_best:

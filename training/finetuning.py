@@ -90,7 +90,7 @@ def _freeze(model: keras.Model, number: int) -> None:
 def _enable_lora(model: keras.Model, rank: int) -> None:
     kinds = (keras.layers.Dense, keras.layers.EinsumDense)
     layers = [layer for layer in _sublayers(backbone(model)) if isinstance(layer, kinds)]
-    layers = [layer for layer in layers if layer.trainable]
+    layers = [layer for layer in layers if layer.trainable_weights]  # not those without a use
     if not layers:
         raise InputError(
             f"--train.lora-rank {rank} needs linear layers, of which "

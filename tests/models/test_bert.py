@@ -15,6 +15,7 @@ from kerazoo.models import families
 from kerazoo.models.bert import BERT
 from kerazoo.models.compiled import compiled
 from kerazoo.models.configs import BERTConfig, GPTConfig
+from kerazoo.models.heads import SpanHead, TextHead, TokenHead
 from kerazoo.models.inspection import attention_weights
 
 V, T, MASK = 11, 12, 10
@@ -516,3 +517,46 @@ def test_pre_norm_equals_roberta_pre_layer_norm_of_hugging_face(transformers, te
     np.testing.assert_allclose(
         ours.hidden_states(*TEXTS[text]), expected.last_hidden_state.numpy(), atol=1e-4
     )
+
+
+WITH_A_HEAD = {
+    "text": ("BertForSequenceClassification", TextHead, {"pooling": "first"}, "classifier"),
+    "tokens": ("BertForTokenClassification", TokenHead, {}, "classifier"),
+    "span": ("BertForQuestionAnswering", SpanHead, {}, "qa_outputs"),
+}
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("kind", WITH_A_HEAD)
+def test_what_a_head_says_equals_what_that_of_hugging_face_says(transformers, kind, text):
+    import torch
+
+    their_class, our_class, options, name = WITH_A_HEAD[kind]
+    outputs = 2 if kind == "span" else 5
+    config = transformers.BertConfig(**THEIR_SIZE, num_labels=outputs)
+    theirs = randomised(torch, getattr(transformers, their_class)(config))
+    backbone = BERT(BERTConfig(**OUR_SIZE))
+    names = {
+        ours: layer
+        for ours, layer in BERT_NAMES["model"].items()
+        if "mask" not in ours and ours != "sentence_head" and (kind == "text" or ours != "pooler")
+    }
+    copy_weights(theirs, backbone, {**BERT_NAMES, "model": names})
+    ours = our_class(backbone=backbone, num_outputs=outputs, **options)
+    last = getattr(theirs, name)
+    ours.output_dense.set_weights([last.weight.detach().numpy().T, last.bias.detach().numpy()])
+
+    token_ids, segment_ids, padding_mask = TEXTS[text]
+    inputs = {"token_ids": token_ids, "padding_mask": np.ones((3, T), bool)}
+    if segment_ids is not None:
+        inputs["segment_ids"] = segment_ids
+    if padding_mask is not None:
+        inputs["padding_mask"] = padding_mask
+    with torch.no_grad():
+        expected = theirs(**their_inputs(*TEXTS[text]))
+    if kind == "span":
+        expected = np.stack([expected.start_logits.numpy(), expected.end_logits.numpy()], axis=1)
+    else:
+        expected = expected.logits.numpy()
+    np.testing.assert_allclose(ours(inputs), expected, atol=1e-4)

@@ -13,7 +13,7 @@ from keras import ops
 from kerazoo.models import families
 from kerazoo.models.compiled import compiled
 from kerazoo.models.configs import GPTConfig, HMMConfig, LlamaConfig, RNNConfig
-from kerazoo.tasks.language_modeling import NextTokenLoss
+from kerazoo.tasks.losses import CrossEntropy
 
 V, T = 11, 12
 GPT = {"vocab_size": V, "context_length": T, "num_layers": 2, "num_heads": 4, "width": 16}
@@ -162,7 +162,7 @@ def test_training_is_finite_in_every_precision_with_a_row_of_padding(name, polic
     model, token_ids = make(name, policy), some_ids()
     weights = np.ones((3, T - 1), "float32")
     weights[1] = 0
-    model.compile("sgd", loss=NextTokenLoss(), run_eagerly=True)  # a step or two need no graph
+    model.compile("sgd", loss=CrossEntropy(), run_eagerly=True)  # a step or two need no graph
     losses = [
         model.train_on_batch(token_ids[:, :-1], token_ids[:, 1:], sample_weight=weights)
         for _ in range(2)
@@ -185,7 +185,7 @@ def test_one_batch_can_be_learnt_by_heart(name):
     keras.utils.set_random_seed(0)
     model, token_ids = families.build(CONFIGS[name]), some_ids()
     learning_rate = 0.1 if name == "hmm" else 0.03  # bare logits have a long way to go
-    model.compile(keras.optimizers.Adam(learning_rate), loss=NextTokenLoss(), jit_compile=False)
+    model.compile(keras.optimizers.Adam(learning_rate), loss=CrossEntropy(), jit_compile=False)
     enough = 0.3 if name == "hmm" else 0.1  # which climbs to the nearest top
     losses = (model.train_on_batch(token_ids[:, :-1], token_ids[:, 1:]) for _ in range(300))
     assert any(loss < enough for loss in losses)

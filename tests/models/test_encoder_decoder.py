@@ -20,7 +20,7 @@ from kerazoo.models.decoding import STRETCH, generate
 from kerazoo.models.inspection import cross_attention_weights, encoder_attention_weights
 from kerazoo.models.rnn_seq2seq import RNNSeq2Seq
 from kerazoo.models.transformer import Transformer
-from kerazoo.tasks.language_modeling import NextTokenLoss
+from kerazoo.tasks.losses import CrossEntropy
 
 pytestmark = pytest.mark.usefixtures("without_xla")
 
@@ -220,7 +220,7 @@ def test_training_is_finite_in_every_precision_with_a_row_of_padding(name, polic
     inputs["source_mask"][1] = False
     weights = np.ones((3, T), "float32")
     weights[1] = 0
-    model.compile("sgd", loss=NextTokenLoss(), run_eagerly=True)
+    model.compile("sgd", loss=CrossEntropy(), run_eagerly=True)
     loss = model.train_on_batch(inputs, inputs["token_ids"], sample_weight=weights)
     assert np.isfinite(loss)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
@@ -241,7 +241,7 @@ def test_one_batch_can_be_learnt_by_heart(name):
     model, inputs = families.build(replace(CONFIGS[name], dropout=0.0)), some_inputs()
     next_token_ids = np.roll(inputs["token_ids"], -1, axis=1)
     learning_rate = 0.01 if isinstance(model, Transformer) else 0.03
-    model.compile(keras.optimizers.Adam(learning_rate), loss=NextTokenLoss(), jit_compile=False)
+    model.compile(keras.optimizers.Adam(learning_rate), loss=CrossEntropy(), jit_compile=False)
     losses = (model.train_on_batch(inputs, next_token_ids) for _ in range(150))
     assert any(loss < 0.1 for loss in losses)
 

@@ -8,7 +8,7 @@ from kerazoo.models import families
 from kerazoo.models.configs import RNNSeq2SeqConfig, Sampling, TransformerConfig
 from kerazoo.models.decoding import generate
 from kerazoo.models.inspection import cross_attention_weights
-from kerazoo.tasks.language_modeling import NextTokenLoss
+from kerazoo.tasks.losses import CrossEntropy
 
 LETTERS, LENGTH = 26, 8
 START, END, V = LETTERS, LETTERS + 1, LETTERS + 2
@@ -50,7 +50,7 @@ def test_new_words_are_reversed_without_a_mistake(name):
         warmup_steps=warmup_steps,
     )
     optimizer = keras.optimizers.Adam(schedule, beta_2=0.98, global_clipnorm=1.0)
-    model.compile(optimizer, loss=NextTokenLoss(label_smoothing=0.1), jit_compile=False)
+    model.compile(optimizer, loss=CrossEntropy(label_smoothing=0.1), jit_compile=False)
     rng = np.random.default_rng(0)
     for _ in range(steps):
         words, reversed_words = some_words(rng, 64)

@@ -10,7 +10,7 @@ from kerazoo import recipes
 from kerazoo.models.configs import GPTConfig, RNNConfig
 from kerazoo.models.gpt import GPT
 from kerazoo.models.rnn import RNN, CarriedState
-from kerazoo.tasks.language_modeling import NextTokenLoss
+from kerazoo.tasks.losses import CrossEntropy
 from kerazoo.training.optimizers import make_optimizer, make_schedule
 
 TOKEN_IDS = np.random.default_rng(0).integers(0, 50, (3, 16)).astype("int32")
@@ -156,7 +156,7 @@ def test_training_by_the_recipe_of_zaremba_equals_that_in_torch(initial_scale, i
     learner = CarriedState(ours, batch)
     schedule = make_schedule(recipe.train, steps, steps_per_epoch=1)
     optimizer = make_optimizer(recipe.train, schedule, ours.trainable_variables)
-    learner.compile(optimizer, loss=NextTokenLoss(), jit_compile=False)
+    learner.compile(optimizer, loss=CrossEntropy(), jit_compile=False)
 
     embedding = torch.nn.Embedding(500, 8)
     lstm = torch.nn.LSTM(8, 8, num_layers=2, batch_first=True)

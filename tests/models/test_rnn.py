@@ -4,7 +4,7 @@ import pytest
 
 from kerazoo.models.configs import RNNConfig
 from kerazoo.models.rnn import CELLS, KERAS_LAYERS, RNN, CarriedState
-from kerazoo.tasks.language_modeling import NextTokenLoss
+from kerazoo.tasks.losses import CrossEntropy
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -130,7 +130,7 @@ def test_the_carried_state_is_saved_with_the_weights(learner, tmp_path):
 def test_the_carried_state_is_kept_in_half_precision(policy):
     model = RNN(RNNConfig(vocab_size=11, width=8, dropout=0.1), dtype=policy)
     learner = CarriedState(model, batch_size=3)
-    learner.compile("adam", loss=NextTokenLoss(), jit_compile=False)
+    learner.compile("adam", loss=CrossEntropy(), jit_compile=False)
     for token_ids, next_token_ids in windows_of(TOKEN_IDS, 5):
         inputs = {"token_ids": token_ids, "goes_on": GOES_ON}
         assert np.isfinite(learner.train_on_batch(inputs, next_token_ids))

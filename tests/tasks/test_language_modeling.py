@@ -7,7 +7,8 @@ from kerazoo.data.text import Text
 from kerazoo.models import families
 from kerazoo.models.configs import GPTConfig, RNNConfig
 from kerazoo.tasks import language_modeling
-from kerazoo.tasks.language_modeling import BitsPerByte, NextTokenLoss, cross_entropy, score
+from kerazoo.tasks.language_modeling import BitsPerByte, score
+from kerazoo.tasks.losses import CrossEntropy, cross_entropy
 
 
 def random_case(seed=0):
@@ -35,7 +36,7 @@ def test_the_loss_is_a_mean_over_tokens_that_count():
     weights = np.zeros((3, 5), "float32")
     weights[0, :2] = weights[2, 4] = 1
     expected = np.asarray(cross_entropy(token_ids, logits))[weights == 1].mean()
-    assert float(NextTokenLoss()(token_ids, logits, weights)) == pytest.approx(expected, rel=1e-5)
+    assert float(CrossEntropy()(token_ids, logits, weights)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_bits_per_byte_of_a_stream_equal_those_of_the_whole():
@@ -49,7 +50,7 @@ def test_bits_per_byte_of_a_stream_equal_those_of_the_whole():
 
 
 def test_loss_and_metric_are_rebuilt_from_their_configuration():
-    for thing in (NextTokenLoss(0.1), BitsPerByte(0.25)):
+    for thing in (CrossEntropy(0.1), BitsPerByte(0.25)):
         again = type(thing).from_config(thing.get_config())
         assert again.get_config() == thing.get_config()
 

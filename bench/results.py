@@ -1,0 +1,160 @@
+"""Train every task on real data, and write the table of results into the README.
+
+    python bench/results.py                      trains what is not in runs/results yet: some hours
+    python bench/results.py lstm-trec bert-sst   these rows only; the README keeps the others
+
+Each row is the result of the commands that stand beside it, run one after the other. The score is
+the mean over them, of the test split (or the folds); the range is that of the trainings, and the
+interval, by bootstrap, that of the test examples of the first.
+"""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from kerazoo import evaluate, files, runs
+from kerazoo.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
+HEADING = (
+    "| data | command | parameters | training | score on the test split | 95 % | reference |\n"
+    "|---|---|---:|---:|---|---|---|"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table.
+
+    Args:
+        recipe: the recipe.
+        reference: what others reached, and who.
+        options: what else stands in the command.
+        varied: the option that differs from training to training.
+        values: its values, one for each training.
+    """
+
+    recipe: str
+    reference: str = ""
+    options: tuple[str, ...] = ()
+    varied: str = "--train.seed"
+    values: tuple[int, ...] = (0, 1, 2)
+
+    @property
+    def name(self) -> str:
+        """The name of the row's runs."""
+        words = [word.lstrip("-").replace("/", "-") for word in self.options]
+        return "-".join([self.recipe, *words])
+
+    @property
+    def command(self) -> str:
+        """The commands, as one would type them."""
+        values = ", ".join(map(str, self.values))
+        if len(self.values) > 2:
+            values = f"{self.values[0]}..{self.values[-1]}"
+        return " ".join(["python train.py", self.recipe, *self.options, self.varied, values])
+
+
+CNN = "CNN-rand (Kim 2014, his code)"
+ROWS = (
+    Row("lstm-trec", f"88.2, {CNN}"),
+    Row("bert-trec", f"88.2, {CNN}"),
+    Row("lstm-mr", f"75.9, {CNN}", varied="--data.fold", values=tuple(range(10))),
+    Row("bert-sms"),
+    Row("bert-sst"),
+    Row(
+        "bert-wnut", "26 to 42: the shared task, with vectors from outside (Derczynski et al. 2017)"
+    ),
+    Row(
+        "transformer-babi",
+        "100, sequence to sequence",
+        ("--data.name", "dialog-babi-1"),
+        values=(0,),
+    ),
+    Row(
+        "transformer-babi",
+        "100, sequence to sequence",
+        ("--data.name", "dialog-babi-2"),
+        values=(0,),
+    ),
+    Row("transformer-spa", values=(0,)),
+    Row("lstm-spa", values=(0,)),
+    Row("lstm-spa", "", ("--model.attention", "none"), values=(0,)),
+    Row("transformer-spa", "", ("--data.swap",), values=(0,)),
+    Row("transformer-cmn", values=(0,)),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `python bench/results.py` takes."""
+
+    names: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Recipes whose rows are wanted; without any, all."""
+    out: Path = Path("runs/results")
+    """Folder for the runs."""
+
+
+def trained(row: Row, value: int, out: Path) -> runs.Run:
+    """Return a run of the row, trained now, by its command, if it is not there yet."""
+    folder = out / f"{row.name}-{row.varied.rsplit('.')[-1]}-{value}"
+    if not (folder / "report.json").is_file():
+        command = [sys.executable, str(ROOT / "train.py"), row.recipe, *row.options]
+        command += [row.varied, str(value), "--out", str(folder), "--resume"]
+        subprocess.run(command, check=True)
+    return runs.load(folder)
+
+
+def line(row: Row, out: Path) -> str:
+    """Return the row as a line of the table."""
+    found = [trained(row, value, out) for value in row.values]
+    rows = [evaluate.evaluate(run) for run in found]
+    first = rows[0]
+    cells = []
+    for name in found[0].task.shown:
+        values = [each[name] for each in rows]
+        shown = evaluate.COLUMNS[name].format(np.mean(values))
+        if len(values) > 1:
+            low, high = (evaluate.COLUMNS[name].format(edge) for edge in (min(values), max(values)))
+            shown += f" ({low} to {high})"
+        cells.append(f"{name} {shown}")
+    low, high = first["95 %"]
+    seconds = np.mean([each["seconds"] for each in rows])
+    return (
+        f"| `{found[0].recipe.data.name}` | `{row.command}` | {first['parameters']:,} | "
+        f"{seconds:.0f} s | {', '.join(cells)} | {low:.3f} to {high:.3f} | {row.reference} |"
+    )
+
+
+def main() -> None:
+    """Train, score, and write the table."""
+    options = tyro.cli(Options, description=__doc__)
+    known = {row.recipe for row in ROWS}
+    unknown = [name for name in options.names if name not in known]
+    if unknown:
+        raise InputError(f"there are no rows of {unknown[0]}; there are some of {sorted(known)}.")
+    for row in ROWS:
+        if not options.names or row.recipe in options.names:
+            text = line(row, options.out)
+            print(text)
+            write(row, text)
+
+
+def write(row: Row, text: str) -> None:
+    """Put a line into the README's table, in the place of the same row's earlier one."""
+    readme = ROOT / "README.md"
+    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
+    table, after = rest.split(END)
+    there = {line.split("`")[3]: line for line in table.splitlines() if line.count("`") >= 4}
+    there[row.command] = text
+    table = "\n".join([HEADING, *(there[each.command] for each in ROWS if each.command in there)])
+    files.write_text(readme, f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""A recipe: one experiment as data. Which model, on which data, for which task, trained how.
+
+A recipe is a tree of frozen dataclasses. The command line is made from it: each field is an option
+that overrides it, `--model.num-layers 8`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .data.datasets import DataConfig
+from .errors import InputError
+from .models.configs import (
+    BERTConfig,
+    GPTConfig,
+    HMMConfig,
+    LlamaConfig,
+    ModelConfig,
+    NGramConfig,
+    RNNConfig,
+    RNNEncoderConfig,
+    RNNSeq2SeqConfig,
+    TransformerConfig,
+)
+from .tasks.configs import (
+    ClassificationConfig,
+    ContinuationConfig,
+    DialogueConfig,
+    LanguageModelingConfig,
+    MaskedLanguageModelingConfig,
+    QuestionAnsweringConfig,
+    RegressionConfig,
+    SequenceToSequenceConfig,
+    SummarizationConfig,
+    TaggingConfig,
+    TaskConfig,
+    TranslationConfig,
+)
+from .training.config import TrainConfig
+
+_MODEL_CONFIGS = {
+    "ngram": NGramConfig,
+    "hmm": HMMConfig,
+    "rnn": RNNConfig,
+    "gpt": GPTConfig,
+    "llama": LlamaConfig,
+    "rnn-encoder": RNNEncoderConfig,
+    "bert": BERTConfig,
+    "transformer": TransformerConfig,
+    "rnn-seq2seq": RNNSeq2SeqConfig,
+}
+_TASK_CONFIGS = {
+    "language-modeling": LanguageModelingConfig,
+    "continuation": ContinuationConfig,
+    "masked-language-modeling": MaskedLanguageModelingConfig,
+    "sequence-to-sequence": SequenceToSequenceConfig,
+    "translation": TranslationConfig,
+    "summarization": SummarizationConfig,
+    "dialogue": DialogueConfig,
+    "classification": ClassificationConfig,
+    "regression": RegressionConfig,
+    "tagging": TaggingConfig,
+    "question-answering": QuestionAnsweringConfig,
+}
+_LANGUAGE_MODELS = (NGramConfig, HMMConfig, RNNConfig, GPTConfig, LlamaConfig)
+_ENCODER_DECODERS = (TransformerConfig, RNNSeq2SeqConfig)
+_WRITERS = (*_ENCODER_DECODERS, RNNConfig, GPTConfig, LlamaConfig)
+"""Models that can write a text given another."""
+_READERS = (BERTConfig, RNNEncoderConfig, RNNConfig, GPTConfig, LlamaConfig)
+"""Models that a head can stand on."""
+_ABLE: dict[type[TaskConfig], tuple[type[ModelConfig], ...]] = {
+    LanguageModelingConfig: _LANGUAGE_MODELS,
+    ContinuationConfig: _ENCODER_DECODERS,
+    MaskedLanguageModelingConfig: (BERTConfig,),
+    SequenceToSequenceConfig: _WRITERS,
+    TranslationConfig: _WRITERS,
+    SummarizationConfig: _WRITERS,
+    DialogueConfig: _WRITERS,
+    ClassificationConfig: _READERS,
+    RegressionConfig: _READERS,
+    TaggingConfig: _READERS,
+    QuestionAnsweringConfig: _READERS,
+}
+"""Which models can do which task."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One experiment."""
+
+    description: str
+    """What it is, in a line."""
+    model: ModelConfig
+    """The model's hyperparameters."""
+    data: DataConfig
+    """What it is trained on."""
+    train: TrainConfig
+    """How it is trained."""
+    task: TaskConfig = field(default_factory=LanguageModelingConfig)
+    """What it learns to do."""
+    init: Path | None = None
+    """The run that it begins from; None for random weights."""
+
+    def __post_init__(self):
+        able = _ABLE[type(self.task)]
+        if not isinstance(self.model, able):
+            names = [name for name, kind in _MODEL_CONFIGS.items() if kind in able]
+            raise InputError(
+                f"the task {_name(self.task, _TASK_CONFIGS)} is given the model "
+                f"{_name(self.model, _MODEL_CONFIGS)}; it needs one of {', '.join(names)}."
+            )
+        reads_on = (RNNConfig, GPTConfig, LlamaConfig)
+        if getattr(self.task, "pooling", "") == "first" and isinstance(self.model, reads_on):
+            raise InputError(
+                "--task.pooling first takes the state of the first token, and this model knows "
+                "nothing there of those after it; give last, mean or max."
+            )
+        for_pretrained = {
+            "--train.frozen": self.train.frozen,
+            "--train.layer-decay": self.train.layer_decay != 1 and self.train.layer_decay,
+            "--train.lora-rank": self.train.lora_rank,
+        }
+        for option, value in for_pretrained.items():
+            if value and self.init is None:
+                raise InputError(
+                    f"{option} {value} is for a pretrained model, and nothing is pretrained "
+                    "without --init; give --init a run to begin from, or leave it out."
+                )
+        if self.train.carry_state and not isinstance(self.model, RNNConfig):
+            raise InputError(
+                "--train.carry-state needs a recurrent model; this one remembers nothing from one "
+                "window to the next."
+            )
+
+    # === As JSON ===
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the recipe as what `json.dumps` accepts."""
+        content = asdict(self)
+        content["model"] = {"family": _name(self.model, _MODEL_CONFIGS), **content["model"]}
+        content["task"] = {"name": _name(self.task, _TASK_CONFIGS), **content["task"]}
+        content["init"] = None if self.init is None else str(Path(self.init).resolve())
+        for name in ("text", "validation"):
+            if content["data"][name] is not None:
+                content["data"][name] = str(Path(content["data"][name]).resolve())
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Recipe":
+        """Return the recipe that `to_json` described.
+
+        Raises:
+            KeyError, TypeError: if a field is missing or unknown.
+        """
+        model, data, task = (dict(content[part]) for part in ("model", "data", "task"))
+        for name in ("text", "validation"):
+            if data[name] is not None:
+                data[name] = Path(data[name])
+        data |= {name: tuple(data.get(name, ())) for name in ("cleaning", "columns")}
+        return cls(
+            description=content["description"],
+            model=_MODEL_CONFIGS[model.pop("family")](**model),
+            data=DataConfig(**data),
+            train=TrainConfig(**content["train"]),
+            task=_TASK_CONFIGS[task.pop("name")](**task),
+            init=content["init"] and Path(content["init"]),
+        )
+
+
+def family(model: ModelConfig) -> str:
+    """Return the name of a model's family, such as "bert"."""
+    return _name(model, _MODEL_CONFIGS)
+
+
+def _name(config: ModelConfig | TaskConfig, names: Mapping[str, type]) -> str:
+    return next(name for name, kind in names.items() if kind is type(config))

@@ -1,0 +1,158 @@
+"""Classification: which of several classes a text belongs to.
+
+    P(class | text) = softmax(W pool(h_1 ... h_T) + b)
+    loss = -log P(right class | text)
+
+Shapes: B batch, T positions, K classes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from ..data.encoded import EncodedRecords, Example
+from ..data.records import Record, Records
+from ..errors import InputError
+from ..metrics import classification
+from ..metrics.report import Report
+from ..models.families import Model
+from ..models.heads import TextHead
+from .losses import CrossEntropy
+from .supervised import SAMPLES, Batch, HeadTask, checked, one_line
+
+MOST_LABELS = 1_000
+
+
+@dataclass(frozen=True)
+class Classified:
+    """What a model says of a text.
+
+    Args:
+        label: the likeliest class.
+        probabilities: of all classes, the likeliest first.
+    """
+
+    label: str
+    probabilities: Mapping[str, float]
+
+    def __str__(self) -> str:
+        shares = list(self.probabilities.items())[:3]
+        return ", ".join(f"{label} {share:.0%}" for label, share in shares)
+
+
+@dataclass(frozen=True)
+class Classification(HeadTask):
+    """Classification, as `train.py`, `evaluate.py` and `generate.py` use it."""
+
+    shown = ("accuracy", "F1 macro")
+    example = "a text to be classified"
+    asks = ("text",)
+
+    @classmethod
+    def labels_of(cls, content: Records) -> tuple[str, ...]:
+        """Return the classes.
+
+        Raises:
+            InputError: if there are fewer than two, or too many to be classes.
+        """
+        labels = sorted({record["label"] for record in content})
+        if not 2 <= len(labels) <= MOST_LABELS:
+            raise InputError(
+                f"the training examples have {len(labels)} labels, such as {labels[0]!r}; "
+                f"classification needs from 2 to {MOST_LABELS}."
+            )
+        return tuple(labels)
+
+    def head(self, backbone: Model) -> keras.Model:
+        """Return a head with an output for each class."""
+        return TextHead(
+            self.config.pooling,
+            backbone=backbone,
+            num_outputs=len(self.labels),
+            dropout=self.config.dropout,
+            dtype=self.train.policy,
+        )
+
+    def examples(self, number: int, record: Record) -> Iterable[Example]:
+        """Return the tokens and the class."""
+        if record["label"] not in self.labels:
+            raise InputError(
+                f"example {number + 1} has the label '{record['label']}', which no training "
+                f"example has; they have {', '.join(self.labels[:12])}."
+            )
+        label = self.labels.index(record["label"])
+        token_ids = self.framed(self.tokenizer.encode(record["text"]))
+        return [{"token_ids": token_ids, "label": np.array([label], np.int32)}]
+
+    def fill(self, examples: EncodedRecords, numbers: np.ndarray, length: int) -> Batch:
+        """Return tokens (B, T), classes (B,) and what they weigh (B,)."""
+        labels = examples.columns["label"].values[numbers]
+        weights = np.where(numbers >= 0, self._class_weights(examples)[labels], 0)
+        return self.inputs(examples, numbers, length), labels, weights.astype(np.float32)
+
+    def _class_weights(self, examples: EncodedRecords) -> np.ndarray:
+        """Return what an example of each class weighs: (K,)."""
+        if self.config.class_weights == "none":
+            return np.ones(len(self.labels))
+        counts = np.bincount(examples.columns["label"].values, minlength=len(self.labels))
+        return examples.num_examples / (len(self.labels) * np.maximum(counts, 1))
+
+    def objectives(self, examples: EncodedRecords) -> dict[str, Any]:
+        """Return the loss, and the share of right answers."""
+        return {
+            "loss": CrossEntropy(self.train.label_smoothing),
+            "metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        }
+
+    def losses(self, right: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Return -log P of the right classes, (B,)."""
+        return -_log_softmax(outputs)[np.arange(len(right)), right]
+
+    def answers(
+        self, examples: EncodedRecords, outputs: Sequence[np.ndarray]
+    ) -> Sequence[Classified]:
+        """Return the classes by how likely they are."""
+        answers = []
+        for probabilities in np.exp(_log_softmax(np.stack(outputs))):
+            order = np.argsort(-probabilities, kind="stable")
+            by_label = {self.labels[k]: float(probabilities[k]) for k in order}
+            answers.append(Classified(self.labels[order[0]], by_label))
+        return answers
+
+    def report(
+        self, records: Sequence[Record], answers: Sequence[Classified], language: str
+    ) -> Report:
+        """Score the likeliest classes, and how sure the model was of them."""
+        said, right = [answer.label for answer in answers], [record["label"] for record in records]
+        scores = classification.score(said, right)
+        scores["calibration error"] = classification.calibration_error(
+            [a == b for a, b in zip(said, right, strict=True)],
+            [answer.probabilities[answer.label] for answer in answers],
+        )
+        return Report(
+            scores,
+            classification.per_class(said, right),
+            classification.confusion(said, right),
+        )
+
+    def predict(self, model: Model, prompts: Sequence[str]) -> list[Classified]:
+        """Return the classes of each text."""
+        records = [{"text": text, "label": self.labels[0]} for text in checked(prompts)]
+        return list(self.say(model, records))
+
+    def sample(self, model: Model, held_out: Records) -> str:
+        """Return some held-out texts, what the model says of them, and what was right."""
+        records = held_out.head(SAMPLES)
+        return "\n".join(
+            f"{one_line(record['text'])}\n  -> {answer} "
+            f"({'right' if answer.label == record['label'] else 'not ' + record['label']})"
+            for record, answer in zip(records, self.say(model, records), strict=True)
+        )
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))

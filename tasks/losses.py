@@ -1,0 +1,43 @@
+"""The loss of whatever is one of several: a token of the vocabulary, a class, a place in a text.
+
+    loss = -log P(what is right)                        in nats
+
+Shapes: V things to choose from.
+"""
+
+import keras
+from keras import ops
+
+Tensor = keras.KerasTensor
+
+
+def cross_entropy(right: Tensor, logits: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Return the loss of each prediction, in nats: ids (...) and logits (..., V) to (...) float32.
+
+    Args:
+        right: the right answers, such as next token ids (B, T), or classes (B,).
+        logits: the predictions, before the softmax.
+        label_smoothing: share of the target spread evenly over all that might be predicted.
+    """
+    loss = ops.sparse_categorical_crossentropy(right, logits, from_logits=True)
+    if label_smoothing:
+        uniform = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
+        loss = (1 - label_smoothing) * loss + label_smoothing * uniform
+    return loss
+
+
+@keras.saving.register_keras_serializable(package="kerazoo")
+class CrossEntropy(keras.losses.Loss):
+    """Mean `cross_entropy` over what counts."""
+
+    def __init__(self, label_smoothing: float = 0.0, name: str = "cross_entropy"):
+        super().__init__(name=name, reduction="mean_with_sample_weight")
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Return the loss of each prediction."""
+        return cross_entropy(y_true, y_pred, self.label_smoothing)
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        return {"label_smoothing": self.label_smoothing, "name": self.name}

@@ -1,0 +1,257 @@
+"""What the tasks with right answers have in common: records -> examples -> batches -> outputs.
+
+Each such task says what columns an example has, how a batch is made of them, which head stands on
+the model, and what its outputs mean.
+
+Shapes: B batch, T positions.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..data import encoded
+from ..data.encoded import Batches, EncodedRecords, Example, padded
+from ..data.records import Record, Records
+from ..errors import InputError
+from ..metrics.report import Report
+from ..metrics.task_score import TaskScore
+from ..models import families
+from ..models.compiled import compiled
+from ..models.families import Model
+from .task import AS_USUAL, Task, Writing
+
+SCORING_BATCH = 64
+SAMPLES = 5
+Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
+"""What the model takes, what is right, and how much each answer counts."""
+
+
+@dataclass(frozen=True)
+class SupervisedTask(Task):
+    """A task whose records say what is right."""
+
+    counted: ClassVar[str] = "token_ids"
+    """The column whose numbers are the tokens to learn from."""
+    shown: ClassVar[tuple[str, ...]]
+    """The scores that the table of runs shows, the one that counts first."""
+
+    # === What each task defines ===
+
+    def examples(self, number: int, record: Record) -> Iterable[Example]:
+        """Return the examples of a record, each with the columns that `fill` reads.
+
+        Args:
+            number: the record's number in its split.
+            record: its fields.
+        """
+        raise NotImplementedError
+
+    def fill(self, examples: EncodedRecords, numbers: np.ndarray, length: int) -> Batch:
+        """Return a batch of examples, filled up to `length` positions; -1 is an empty example."""
+        raise NotImplementedError
+
+    def losses(self, right: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Return the loss of each answer."""
+        raise NotImplementedError
+
+    def answers(self, examples: EncodedRecords, outputs: Sequence[np.ndarray]) -> Sequence[Any]:
+        """Return what the model says of each record, from its outputs for each example."""
+        raise NotImplementedError
+
+    def report(self, records: Sequence[Record], answers: Sequence[Any], language: str) -> Report:
+        """Hold the answers to what is right, by the rules of the language that they are in."""
+        raise NotImplementedError
+
+    # === What follows from it ===
+
+    def encode(self, content: Records) -> EncodedRecords:
+        """Return a split as examples, from the cache if they are there."""
+        key = (type(self).__name__, self.tokenizer.fingerprint(), self.labels, self.depends_on())
+        return encoded.encode(content, repr(key), self.examples, self.counted)
+
+    def depends_on(self) -> Any:
+        """Return what else an example depends on."""
+        return asdict(self.config), self.model.context_length
+
+    def lengths(self, examples: EncodedRecords) -> np.ndarray:
+        """Return how many positions each example takes."""
+        return examples.columns[self.counted].lengths
+
+    def _batches(self, examples: EncodedRecords, batch_size: int) -> Batches:
+        return Batches(
+            self.lengths(examples),
+            self.model.context_length,
+            batch_size,
+            functools.partial(self.fill, examples),
+        )
+
+    def steps_per_epoch(self, examples: EncodedRecords) -> float:
+        """Return how many steps make one pass over the examples."""
+        return examples.num_examples / self.train.batch_size
+
+    def batches(self, examples: EncodedRecords, first_step: int) -> tf.data.Dataset:
+        """Return examples in random order, in batches of about the same length."""
+        accumulate = self.train.accumulate
+        batches = self._batches(examples, self.train.batch_size // accumulate)
+        return batches.training(self.train.seed, first_step * accumulate)
+
+    @property
+    def tokens_per_step(self) -> int:
+        """About how many tokens one step learns from: none is as long as the longest."""
+        return super().tokens_per_step // 2
+
+    def prefers_xla(self, model: Model) -> bool:
+        """Never: batches have many lengths, and XLA would compile each for itself."""
+        return False
+
+    def score(
+        self,
+        model: Model,
+        examples: EncodedRecords,
+        limit: int | None = None,
+        stride: int | None = None,
+    ) -> TaskScore:
+        """Score what the model says of the examples, or of the first with so many tokens."""
+        number = self.first_examples(examples, limit)
+        outputs, loss = self._outputs(model, examples, number)
+        answers = self.answers(examples, outputs)
+        records = examples.records.head(len(answers))
+        report = self.report(records, answers, language_of(examples))
+        return TaskScore(loss, report, self.shown)
+
+    def first_examples(self, examples: EncodedRecords, limit: int | None) -> int:
+        """Return how many examples have `limit` tokens, at least one and only whole records."""
+        if limit is None or limit >= examples.num_tokens:
+            return examples.num_examples
+        starts = examples.columns[self.counted].starts
+        number = max(1, int(np.searchsorted(starts, limit, side="right")) - 1)
+        if "record" not in examples.columns:
+            return number
+        of_examples = examples.columns["record"].values
+        return int(np.searchsorted(of_examples, of_examples[number - 1], side="right"))
+
+    def _outputs(
+        self, model: Model, examples: EncodedRecords, number: int
+    ) -> tuple[list[np.ndarray], float]:
+        """Return what the model says of each of the first examples, and its mean loss."""
+        forward = _compiled_forward(model)
+        outputs: list[np.ndarray] = [np.zeros(0)] * number
+        loss = weight = 0.0
+        for numbers, batch in self._batches(examples, SCORING_BATCH).in_order(number):
+            inputs, right, weights = batch
+            of_batch = keras.ops.convert_to_numpy(forward(inputs))
+            loss += float(np.sum(weights * self.losses(right, of_batch)))
+            weight += float(weights.sum())
+            for n, output in zip(numbers, of_batch, strict=True):
+                if n >= 0:
+                    outputs[n] = output
+        return outputs, loss / max(weight, 1e-9)
+
+    def say(self, model: Model, records: Sequence[Record]) -> Sequence[Any]:
+        """Return what the model says of records that are in no split."""
+        made = [example for n, record in enumerate(records) for example in self.examples(n, record)]
+        examples = encoded.in_memory(made)
+        outputs, _ = self._outputs(model, examples, examples.num_examples)
+        return self.answers(examples, outputs)
+
+    # === Pieces of examples and batches ===
+
+    def framed(self, *texts: np.ndarray) -> np.ndarray:
+        """Return [CLS] text [SEP], or [CLS] text [SEP] text [SEP], as much as the model can read.
+
+        The last text is cut where there is too much.
+        """
+        first, last = (self.tokenizer.special_id(name) for name in ("[CLS]", "[SEP]"))
+        ids = [np.array([first], np.int32)]
+        for text in texts:
+            ids += [text, np.array([last], np.int32)]
+        ids = np.concatenate(ids).astype(np.int32)
+        if len(ids) > self.model.context_length:
+            ids = ids[: self.model.context_length]
+            ids[-1] = last
+        return ids
+
+    def inputs(
+        self, examples: EncodedRecords, numbers: np.ndarray, length: int
+    ) -> dict[str, np.ndarray]:
+        """Return the token ids (B, T) of some examples, and which of them are no padding."""
+        column = examples.columns["token_ids"]
+        token_ids = padded(column, numbers, length, self.tokenizer.special_id("[PAD]"))
+        lengths = np.where(numbers >= 0, column.lengths[numbers], 0)
+        return {"token_ids": token_ids, "padding_mask": np.arange(length) < lengths[:, None]}
+
+
+@dataclass(frozen=True)
+class HeadTask(SupervisedTask):
+    """A task for which a head is put on a model."""
+
+    def head(self, backbone: Model) -> keras.Model:
+        """Return a new head on a model."""
+        raise NotImplementedError
+
+    def build(self) -> keras.Model:
+        """Return a new model with a head."""
+        return self.head(families.build(self.model, self.train.policy))
+
+    def batches(self, examples: EncodedRecords, first_step: int) -> tf.data.Dataset:
+        """Return examples in random order, some of their tokens hidden if the task says so."""
+        batches = super().batches(examples, first_step)
+        share = self.config.token_dropout
+        if not share:
+            return batches
+        special = sorted(self.tokenizer.special_ids.values())
+        mask_id, seed = self.tokenizer.special_id("[MASK]"), self.train.seed
+
+        def hide(number: tf.Tensor, batch: tuple) -> tuple:
+            inputs, *others = batch
+            token_ids = inputs["token_ids"]
+            chance = tf.random.stateless_uniform(
+                tf.shape(token_ids), tf.stack([seed + tf.zeros_like(number), number])
+            )
+            hidden = (chance < share) & tf.reduce_all(token_ids[..., None] != special, axis=-1)
+            return ({**inputs, "token_ids": tf.where(hidden, mask_id, token_ids)}, *others)
+
+        first = first_step * self.train.accumulate
+        numbers = tf.data.Dataset.range(first, np.iinfo(np.int64).max)
+        return tf.data.Dataset.zip(numbers, batches).map(hide)
+
+    def to_json(
+        self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL
+    ) -> list[dict[str, Any]]:
+        """Return what `predict` says of each prompt as what `json.dumps` accepts."""
+        return [asdict(prediction) for prediction in self.predict(model, prompts)]
+
+
+def language_of(examples: EncodedRecords) -> str:
+    """Return the language of the answers; English where it is not known."""
+    return (examples.records.languages or ("en",))[-1]
+
+
+def one_line(text: str, most: int = 100) -> str:
+    """Return a text on one line, shortened."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def checked(prompts: Sequence[str]) -> Iterator[str]:
+    """Yield the prompts.
+
+    Raises:
+        InputError: if one is empty.
+    """
+    for prompt in prompts:
+        if not prompt.strip():
+            raise InputError("an empty text was given, of which nothing can be said; give one.")
+        yield prompt
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled_forward(model: Model) -> Callable:
+    """Return the compiled function from a batch to outputs, made by an earlier call if any."""
+    return compiled(lambda inputs: model(inputs), model, xla=False)

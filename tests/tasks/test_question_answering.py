@@ -1,0 +1,181 @@
+"""Question answering: the places of answers, windows of long passages, and the best span."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from kerazoo.data import tokenizers
+from kerazoo.data.datasets import DataConfig, load
+from kerazoo.data.encoded import in_memory
+from kerazoo.data.text import Text
+from kerazoo.data.tokenizers import BERT_TOKENS
+from kerazoo.errors import InputError
+from kerazoo.models.configs import BERTConfig
+from kerazoo.tasks.configs import QuestionAnsweringConfig
+from kerazoo.tasks.question_answering import NO_PLACE, QuestionAnswering
+from kerazoo.training.config import TrainConfig
+
+
+def task_of(tokenizer, context_length=64, **settings):
+    model = BERTConfig(tokenizer.vocab_size, context_length, num_layers=1, width=8)
+    config = QuestionAnsweringConfig(**settings)
+    return QuestionAnswering(config, model, TrainConfig(steps=1, batch_size=2), tokenizer)
+
+
+def sure_of(examples):
+    """What a model says that is sure of the right places, and a bit surer of [CLS] elsewhere."""
+    outputs = []
+    for n in range(examples.num_examples):
+        logits = np.zeros((2, len(examples.columns["starts"][n]) + 5), np.float32)
+        first, last = examples.columns["place"][n]
+        logits[0, first], logits[1, last] = 9, 9
+        outputs.append(logits)
+    return outputs
+
+
+def encoded(task, records):
+    return in_memory(
+        [made for n, record in enumerate(records) for made in task.examples(n, record)]
+    )
+
+
+@pytest.fixture(scope="module")
+def char(small_text):
+    return tokenizers.train("char", Text.of(small_text), 0, BERT_TOKENS)
+
+
+def record_of(answer, context="the cat sees a dog. the old king hears my friend.", question="the"):
+    answers = [{"text": answer, "start": context.index(answer)}] if answer else []
+    return {
+        "id": f"{question}{answer}",
+        "question": question,
+        "context": context,
+        "answers": answers,
+    }
+
+
+# === Real passages ===
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "bpe"])
+@pytest.mark.parametrize("name", ["xquad-en", "xquad-zh"])
+def test_every_answer_survives_tokens_and_windows(mirror, name, kind):
+    corpus = load(DataConfig(name=name, tokenizer=kind, vocab_size=4000), "questions")
+    tokenizer = tokenizers.train(kind, corpus.train, 4000, BERT_TOKENS)
+    records = corpus.content["validation"].head(100)  # of which the tokenizer has seen no word
+    task = task_of(tokenizer, context_length=384, stride=128, answer_tokens=100)
+    examples = encoded(task, records)
+    answers = task.answers(examples, sure_of(examples))
+    same = 0
+    for record, (start, stop, _) in zip(records, answers, strict=True):
+        (right, *_) = record["answers"]
+        end = right["start"] + len(right["text"])
+        # Tokens may begin before the answer or end after it, but have all of it.
+        assert start <= right["start"]
+        assert end <= stop
+        same += record["context"][start:stop] == right["text"]
+    assert same / len(records) > (0.95 if kind == "wordpiece" else 0.6)
+    report = task.report(records, answers, name[-2:])
+    assert report.scores["F1"].value > 90
+
+
+# === Windows ===
+
+
+def test_windows_have_the_whole_passage_and_point_to_the_answer_or_to_nothing(char):
+    task, record = task_of(char, context_length=24, stride=5), record_of("old king")
+    context, tokens = record["context"], []
+    with_answer = 0
+    for example in task.examples(3, record):
+        starts, stops, ids = (example[name] for name in ("starts", "stops", "token_ids"))
+        assert len(starts) == len(stops) == len(ids) <= 24
+        assert char.token(ids[0]) == "[CLS]"
+        assert char.token(ids[4]) == char.token(ids[-1]) == "[SEP]"
+        (inside,) = np.nonzero(starts != NO_PLACE)
+        assert inside.tolist() == list(range(5, len(ids) - 1))
+        tokens += [(t - 5 + stops[5] - 1, context[stops[t] - 1]) for t in inside]
+        first, last = example["place"]
+        if first:
+            with_answer += 1
+            assert context[starts[first] : stops[last]] == "old king"
+        else:
+            assert last == 0
+            assert "old king" not in context[stops[5] - 1 : stops[inside[-1]]]
+    assert with_answer > 1
+    assert {position for position, _ in tokens} == set(range(len(context)))
+
+
+def test_the_first_segment_is_the_question_and_an_answer_lies_in_the_passage_or_at_cls(char):
+    task = task_of(char)
+    examples = encoded(task, [record_of("dog"), record_of("", context="a dog.")])
+    inputs, places, weights = task.fill(examples, np.array([1, 0, -1]), 64)
+    length = examples.columns["token_ids"].lengths
+    for row, n in ((0, 1), (1, 0)):
+        positions = np.arange(64)
+        expected = (positions >= 5) & (positions < length[n])  # [CLS] the [SEP] passage [SEP]
+        np.testing.assert_array_equal(inputs["segment_ids"][row], expected)
+        passage = expected & (positions < length[n] - 1)
+        np.testing.assert_array_equal(inputs["may_be_answer"][row], passage | (positions == 0))
+    assert places[0].tolist() == [0, 0]
+    assert weights.tolist() == [[1, 1], [1, 1], [0, 0]]
+    assert inputs["may_be_answer"][2].tolist() == [True] + [False] * 63
+    assert not inputs["padding_mask"][2].any()
+
+
+def test_a_question_that_leaves_no_room_is_refused_and_a_long_one_is_cut(char):
+    record = record_of("dog", question="the old king " * 9)
+    with pytest.raises(InputError, match="leaves none for the passage"):
+        list(task_of(char, context_length=27).examples(0, record))
+    example, *_ = task_of(char, context_length=40, question_tokens=10).examples(0, record)
+    assert char.decode(example["token_ids"][1:11]) == "the old ki"
+
+
+# === Answers ===
+
+
+@pytest.mark.parametrize("answer_tokens", [1, 4, 100])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_best_span_is_the_best_of_all_that_are_allowed(char, seed, answer_tokens):
+    task = task_of(char, context_length=30, stride=7, answer_tokens=answer_tokens)
+    examples = encoded(task, [record_of("dog"), record_of("")])
+    chance, spans, nothing, outputs = np.random.default_rng(seed), {}, {}, []
+    for n in range(examples.num_examples):
+        starts, stops, record = (
+            examples.columns[name][n] for name in ("starts", "stops", "record")
+        )
+        logits = chance.normal(size=(2, len(starts) + 3))
+        logits[:, [1, 2, 4, len(starts)]] = 9  # the question, [SEP] and padding
+        outputs.append(logits)
+        key, none = int(record[0]), logits[:, 0].sum()
+        nothing[key] = min(nothing.get(key, none), none)
+        places = range(5, len(starts) - 1)
+        for first, last in itertools.product(places, places):
+            if 0 <= last - first < answer_tokens:
+                score = logits[0, first] + logits[1, last]
+                spans.setdefault(key, []).append((score, starts[first], stops[last]))
+    for key, (start, stop, score) in enumerate(task.answers(examples, outputs)):
+        best = max(spans[key])
+        assert (start, stop) == best[1:]
+        assert score == pytest.approx(best[0] - nothing[key])
+
+
+def test_a_passage_without_an_answer_is_answered_by_nothing(char):
+    task = task_of(char)
+    records = [record_of("dog"), record_of("", question="a"), record_of("cat")]
+    answers = task.answers(encoded(task, records), sure_of(encoded(task, records)))
+    assert [score > 0 for *_, score in answers] == [True, False, True]
+    scores = task.report(records, answers, "en").scores
+    assert scores["exact match"].value == scores["F1"].value == 100
+    # Where all passages have answers, the best span is the answer, however unlikely.
+    unsure = [(start, stop, -1.0) for start, stop, _ in answers]
+    assert task.report(records[::2], unsure[::2], "en").scores["exact match"].value == 100
+    assert task.report(records, unsure, "en").scores["exact match"].value == pytest.approx(100 / 3)
+
+
+def test_an_empty_passage_has_no_answer(char):
+    task = task_of(char)
+    records = [record_of("", context=""), record_of("dog")]
+    answers = task.answers(encoded(task, records), sure_of(encoded(task, records)))
+    assert answers[0] == (0, 0, -np.inf)
+    assert task.report(records, answers, "en").scores["exact match"].value == 100
