@@ -21,7 +21,7 @@ Options = TypeVar("Options")
 
 COMMANDS = {
     "train": ("kerazoo.train", "train a recipe; without one, list the recipes"),
-    "generate": ("kerazoo.generate", "write text with a trained run"),
+    "generate": ("kerazoo.generate", "let a trained run write, or ask it"),
     "evaluate": ("kerazoo.evaluate", "compare trained runs in one table, or score other files"),
     "data": ("kerazoo.data.command", "list, show and fetch datasets"),
 }
