@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from ..data.encoded import EncodedRecords, Example
 from ..data.records import Record, Records
@@ -88,17 +89,26 @@ class Classification(HeadTask):
         return [{"token_ids": token_ids, "label": np.array([label], np.int32)}]
 
     def fill(self, examples: EncodedRecords, numbers: np.ndarray, length: int) -> Batch:
-        """Return tokens (B, T), classes (B,) and what they weigh (B,)."""
+        """Return tokens (B, T), classes (B,) and which of them count (B,)."""
         labels = examples.columns["label"].values[numbers]
-        weights = np.where(numbers >= 0, self._class_weights(examples)[labels], 0)
-        return self.inputs(examples, numbers, length), labels, weights.astype(np.float32)
+        weights = (numbers >= 0).astype(np.float32)
+        return self.inputs(examples, numbers, length), labels, weights
 
-    def _class_weights(self, examples: EncodedRecords) -> np.ndarray:
-        """Return what an example of each class weighs: (K,)."""
+    def batches(self, examples: EncodedRecords, first_step: int) -> tf.data.Dataset:
+        """Return examples in random order, weighted by class if the task says so."""
+        batches = super().batches(examples, first_step)
         if self.config.class_weights == "none":
-            return np.ones(len(self.labels))
+            return batches
+        by_class = self.class_weights(examples)
+        return batches.map(
+            lambda inputs, labels, weights: (inputs, labels, weights * tf.gather(by_class, labels))
+        )
+
+    def class_weights(self, examples: EncodedRecords) -> np.ndarray:
+        """Return what an example of each class weighs if all classes weigh the same: (K,)."""
         counts = np.bincount(examples.columns["label"].values, minlength=len(self.labels))
-        return examples.num_examples / (len(self.labels) * np.maximum(counts, 1))
+        balanced = examples.num_examples / (len(self.labels) * np.maximum(counts, 1))
+        return balanced.astype(np.float32)
 
     def objectives(self, examples: EncodedRecords) -> dict[str, Any]:
         """Return the loss, and the share of right answers."""

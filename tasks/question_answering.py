@@ -97,6 +97,10 @@ class QuestionAnswering(HeadTask):
                 "record": np.array([number], np.int32),
             }
 
+    def depends_on(self) -> Any:
+        """Return what else an example depends on."""
+        return self.model.context_length, self.config.stride, self.config.question_tokens
+
     def _span(self, record: Record, places: np.ndarray) -> tuple[int, int] | None:
         """Return the first and the last token of the passage that the first answer touches."""
         if not record["answers"]:

@@ -77,7 +77,7 @@ class SupervisedTask(Task):
 
     def depends_on(self) -> Any:
         """Return what else an example depends on."""
-        return asdict(self.config), self.model.context_length
+        return self.model.context_length
 
     def lengths(self, examples: EncodedRecords) -> np.ndarray:
         """Return how many positions each example takes."""

@@ -12,8 +12,9 @@ from ..data.text import Text
 from ..data.tokenizers import Tokenizer
 from ..errors import InputError
 from ..models import families
-from ..models.configs import ModelConfig, Sampling
+from ..models.configs import ModelConfig
 from ..models.families import Model
+from ..models.sampling import Sampling
 from ..training.config import TrainConfig
 from .configs import TaskConfig
 
@@ -81,8 +82,9 @@ class Task:
         model: the model's hyperparameters.
         train: how it is trained.
         tokenizer: text to ids and back.
-        labels: what there is to choose from, in the order of the model's outputs; empty where it
-            chooses among tokens, or predicts a number.
+        labels: what a training split says of the answers: the classes or tags, in the order of the
+            model's outputs; of numbers their mean and deviation; of questions whether some have no
+            answer. Empty where the answers are tokens.
     """
 
     config: TaskConfig
@@ -95,7 +97,7 @@ class Task:
 
     @classmethod
     def labels_of(cls, content: Content) -> tuple[str, ...]:
-        """Return the labels of a training split, in an order that does not depend on its order."""
+        """Return the labels of a training split; they do not depend on its order."""
         return ()
 
     def encode(self, content: Content) -> Examples:

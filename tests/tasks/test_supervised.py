@@ -85,7 +85,6 @@ def test_examples_are_made_anew_when_anything_that_they_depend_on_changes(
         task,
         replace(task, labels=("c", "b", "a")),
         replace(task, tokenizer=other_tokenizer),
-        replace(task, config=ClassificationConfig(pooling="max")),
         replace(task, model=replace(task.model, context_length=8)),
     ]
     for number, each in enumerate(changed, start=1):
@@ -94,6 +93,7 @@ def test_examples_are_made_anew_when_anything_that_they_depend_on_changes(
             assert len(list((home / "tokens").iterdir())) == number
     same = replace(task, train=replace(TRAIN, batch_size=7), model=replace(task.model, width=16))
     same.encode(records)
+    replace(task, config=ClassificationConfig(pooling="max", token_dropout=0.5)).encode(records)
     assert len(list((home / "tokens").iterdir())) == len(changed)
 
 
@@ -114,11 +114,11 @@ def test_balanced_class_weights_are_those_of_scikit_learn(char):
     records = some_texts(50, ["a", "b", "b", "b", "c", "c"])
     labels = [record["label"] for record in records]
     expected = compute_class_weight("balanced", classes=np.array(LABELS), y=labels)
-    _, right, weights = task.fill(encoded(task, records), np.arange(-1, 50), 32)
-    assert weights[0] == 0
-    np.testing.assert_allclose(weights[1:], expected[right[1:]], rtol=1e-6)
-    assert [LABELS[k] for k in right[1:]] == labels
-    _, _, weights = classification(char).fill(encoded(task, records), np.arange(-1, 50), 32)
+    examples = encoded(task, records)
+    np.testing.assert_allclose(task.class_weights(examples), expected, rtol=1e-6)
+    _, right, weights = next(iter(task.batches(examples, 0)))
+    np.testing.assert_allclose(weights, expected[right.numpy()], rtol=1e-6)
+    _, _, weights = task.fill(examples, np.arange(-1, 50), 32)  # held-out ones weigh the same
     assert weights.tolist() == [0] + 50 * [1]
 
 
