@@ -30,7 +30,7 @@ from kerazoo.data import datasets
 from kerazoo.data.annotated_files import read_lines
 from kerazoo.errors import InputError
 from kerazoo.metrics.novelty import by_novelty
-from kerazoo.models.configs import SamplerKind, Sampling
+from kerazoo.models.sampling import SamplerKind, Sampling
 
 BATCH = 64
 """Lines of a pipe or a file that are answered at a time."""

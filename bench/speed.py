@@ -30,10 +30,11 @@ from peers import TorchGPT, TorchLSTM, training_step
 from rich.console import Console
 from rich.table import Table
 
-from kerazoo import recipes, runs
+from kerazoo import recipes, run_folder
 from kerazoo.models import families
-from kerazoo.models.configs import GPTConfig, RNNConfig, Sampling
+from kerazoo.models.configs import GPTConfig, RNNConfig
 from kerazoo.models.decoding import generate
+from kerazoo.models.sampling import Sampling
 from kerazoo.tasks.losses import CrossEntropy
 from kerazoo.training.config import TrainConfig
 from kerazoo.training.optimizers import make_optimizer
@@ -219,7 +220,7 @@ def machine() -> dict[str, object]:
         "platform": platform.platform(),
         "matmul_gflops": round(2 * size**3 / best(lambda: product()[None]) / 1e9, 1),
         "memory_gb_per_s": round(2 * 4 * (1 << 26) / best(copy) / 1e9, 1),
-        **runs.environment(),
+        **run_folder.environment(),
         "torch": torch.__version__,
     }
 

@@ -15,7 +15,7 @@ from typing import Any
 import tyro
 
 from kerazoo import evaluate, recipes, runs
-from kerazoo.models.configs import Sampling
+from kerazoo.models.sampling import Sampling
 from kerazoo.train import train
 
 ROOT = Path(__file__).parents[1]

@@ -20,9 +20,9 @@ from keras import ops
 
 from ..errors import InputError
 from .compiled import compiled
-from .configs import Sampling
 from .encoder_decoder import EncoderDecoder
 from .language_model import Cache, LanguageModel, Tensor
+from .sampling import Sampling
 
 STRETCH = 32
 """Tokens that the loop draws between two looks from outside, K."""

@@ -21,9 +21,9 @@ import tensorflow as tf
 from ..data import batches
 from ..data.batches import TokenFile
 from ..metrics.language import LanguageScore
-from ..models.configs import Sampling
 from ..models.decoding import generate
 from ..models.encoder_decoder import EncoderDecoder
+from ..models.sampling import Sampling
 from .language_modeling import SCORING_BATCH, LanguageModeling, sums_of_windows, to_score
 
 SHORT_SOURCES = 0.1

@@ -21,11 +21,12 @@ from ..data.batches import TokenFile, scoring_windows
 from ..data.text import Text
 from ..metrics.language import LanguageScore
 from ..models.compiled import compiled
-from ..models.configs import NGramConfig, Sampling
+from ..models.configs import NGramConfig
 from ..models.decoding import generate
 from ..models.families import Model
 from ..models.language_model import Cache, LanguageModel, Tensor
 from ..models.rnn import CarriedState
+from ..models.sampling import Sampling
 from .losses import CrossEntropy, cross_entropy
 from .task import AS_USUAL, Task, Writing
 

@@ -26,9 +26,10 @@ from ..metrics.report import Report
 from ..metrics.score import mean_scores
 from ..metrics.sequence import SequenceScore
 from ..metrics.task_score import TaskScore
-from ..models.configs import RNNSeq2SeqConfig, Sampling, TransformerConfig
+from ..models.configs import RNNSeq2SeqConfig, TransformerConfig
 from ..models.decoding import generate
 from ..models.language_model import LanguageModel
+from ..models.sampling import Sampling
 from .language_modeling import sums_of_windows
 from .losses import CrossEntropy
 from .supervised import SAMPLES, SCORING_BATCH, Batch, SupervisedTask, language_of, one_line
@@ -73,10 +74,6 @@ class SequenceToSequence(SupervisedTask):
         target = self.tokenizer.encode(self.target(record))[: self.most - 1]
         end = np.array([self.tokenizer.special_id("[END]")], np.int32)
         return [{"source": self.source(record), "target": np.concatenate([target, end])}]
-
-    def depends_on(self) -> Any:
-        """Return what else an example depends on."""
-        return self.model.context_length
 
     def lengths(self, examples: EncodedRecords) -> np.ndarray:
         """Return the length of the longer text of each pair, or of both where they are one."""

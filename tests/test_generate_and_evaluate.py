@@ -11,7 +11,8 @@ import kerazoo
 from kerazoo import evaluate, generate
 from kerazoo.data.datasets import DataConfig
 from kerazoo.errors import InputError
-from kerazoo.models.configs import GPTConfig, RNNConfig, Sampling
+from kerazoo.models.configs import GPTConfig, RNNConfig
+from kerazoo.models.sampling import Sampling
 from kerazoo.recipe import Recipe
 from kerazoo.train import train
 from kerazoo.training.config import TrainConfig

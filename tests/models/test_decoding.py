@@ -3,8 +3,9 @@ import pytest
 
 from kerazoo.errors import InputError
 from kerazoo.models import decoding, families
-from kerazoo.models.configs import GPTConfig, HMMConfig, RNNConfig, Sampling
+from kerazoo.models.configs import GPTConfig, HMMConfig, RNNConfig
 from kerazoo.models.decoding import generate
+from kerazoo.models.sampling import Sampling
 
 pytestmark = pytest.mark.usefixtures("without_xla")
 

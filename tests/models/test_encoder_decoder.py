@@ -15,10 +15,11 @@ from keras import ops
 from kerazoo.errors import InputError
 from kerazoo.models import families
 from kerazoo.models.compiled import compiled
-from kerazoo.models.configs import RNNSeq2SeqConfig, Sampling, TransformerConfig
+from kerazoo.models.configs import RNNSeq2SeqConfig, TransformerConfig
 from kerazoo.models.decoding import STRETCH, generate
 from kerazoo.models.inspection import cross_attention_weights, encoder_attention_weights
 from kerazoo.models.rnn_seq2seq import RNNSeq2Seq
+from kerazoo.models.sampling import Sampling
 from kerazoo.models.transformer import Transformer
 from kerazoo.tasks.losses import CrossEntropy
 

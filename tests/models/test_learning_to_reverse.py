@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from kerazoo.models import families
-from kerazoo.models.configs import RNNSeq2SeqConfig, Sampling, TransformerConfig
+from kerazoo.models.configs import RNNSeq2SeqConfig, TransformerConfig
 from kerazoo.models.decoding import generate
 from kerazoo.models.inspection import cross_attention_weights
+from kerazoo.models.sampling import Sampling
 from kerazoo.tasks.losses import CrossEntropy
 
 LETTERS, LENGTH = 26, 8

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from kerazoo.models.configs import LlamaConfig, Sampling
+from kerazoo.models.configs import LlamaConfig
 from kerazoo.models.decoding import generate
 from kerazoo.models.llama import Llama
+from kerazoo.models.sampling import Sampling
 
 pytestmark = pytest.mark.parity
 V, T = 50, 24

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from kerazoo.errors import InputError
 from kerazoo.models import ngram
-from kerazoo.models.configs import NGramConfig, Sampling
+from kerazoo.models.configs import NGramConfig
 from kerazoo.models.ngram import NGram
 from kerazoo.models.ngram_counts import PADDING
 from kerazoo.models.ngram_smoothing import ESTIMATORS, absolute_discounts, modified_discounts
+from kerazoo.models.sampling import Sampling
 
 A, B, C = range(3)
 SMALL = np.array([A, B, A, B, A, C])

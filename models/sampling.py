@@ -1,0 +1,44 @@
+"""How the next token is chosen from its probabilities, as data."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import InputError
+
+SamplerKind = Literal["greedy", "temperature", "top-k", "top-p", "beam", "contrastive"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen from its probabilities."""
+
+    sampler: SamplerKind = "temperature"
+    """The likeliest token; a random one; a random one of the K likeliest (Fan et al. 2018) or of
+    the likeliest with probability P together (Holtzman et al. 2020); the likeliest text found by
+    beam search; or contrastive search (Su et al. 2022)."""
+    temperature: float = 0.8
+    """Divides the logits of a random choice: below 1 safer, above 1 wilder."""
+    k: int = 40
+    """Tokens that top-k chooses from."""
+    p: float = 0.9
+    """Probability that the tokens top-p chooses from have together."""
+    num_beams: int = 4
+    """Texts that beam search keeps."""
+    candidates: int = 4
+    """Contrastive search: tokens compared at each step."""
+    alpha: float = 0.6
+    """Contrastive search: how much likeness to earlier tokens counts against a token."""
+    seed: int | None = None
+    """Makes a random choice repeatable."""
+
+    def __post_init__(self):
+        for name in ("temperature", "k", "num_beams", "candidates"):
+            if not getattr(self, name) > 0:
+                raise InputError(
+                    f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be above 0."
+                )
+        for name in ("p", "alpha"):
+            if not 0 < getattr(self, name) <= 1:
+                raise InputError(
+                    f"--{name} is {getattr(self, name)}; it must be above 0 and at most 1."
+                )
