@@ -14,26 +14,21 @@ checkpoints/      the last and the best state, to go on from
 
 import json
 import os
-import platform
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import recipes
-from .data.datasets import Corpus
+from . import model_card, recipes
 from .data.tokenizers import Tokenizer
 from .errors import InputError, did_you_mean
-from .files import whole_file, write_text
 from .models.configs import ModelConfig
 from .recipe import Recipe, family
 
 if TYPE_CHECKING:
     from .models.families import Model
-    from .tasks.task import Examples, Score, Task
+    from .tasks.task import Task
 
 _MODELS = ("model.keras", "model.npz")
 FORMAT = 3
@@ -120,9 +115,8 @@ class Run:
         texts = [self.task.start if prompt is None else prompt for prompt in prompts]
         if None in texts:
             asked = " and ".join(map(_with_article, self.task.asks))
-            raise InputError(
-                f"{self.folder} needs {asked} to work on; give it, as in `{_command(self)}`."
-            )
+            how = model_card.command(self)
+            raise InputError(f"{self.folder} needs {asked} to work on; give it, as in `{how}`.")
         return texts
 
     def predict(self, texts: Sequence[str]) -> list[Any]:
@@ -244,20 +238,6 @@ def load_model(path: Path) -> "Model":
         raise InputError(f"{path} cannot be read as a model: {first_line}") from None
 
 
-def save_model(model: "Model", folder: Path) -> None:
-    """Write a model into a run folder, without its training state, which is twice its size."""
-    import keras
-
-    if not isinstance(model, keras.Model):
-        with whole_file(folder / "model.npz") as scratch:
-            model.save(scratch)
-        return
-    copy = type(model).from_config(model.get_config())
-    copy.set_weights(model.get_weights())
-    with whole_file(folder / "model.keras") as scratch:
-        copy.save(scratch)
-
-
 def read_recipe(folder: Path) -> Recipe:
     """Return the recipe that a run folder was made from.
 
@@ -289,145 +269,6 @@ def read_recipe(folder: Path) -> Recipe:
         ) from None
 
 
-def check_free(folder: Path, recipe: Recipe, resume: bool) -> None:
-    """Refuse to train into a folder that holds something else.
-
-    Raises:
-        InputError: if the folder holds a run and `resume` is not set, a run of another recipe, or
-            anything that is no run.
-    """
-    if (folder / "config.json").is_file():
-        if not resume:
-            raise InputError(
-                f"{folder} already holds a run; go on with it by --resume, or choose another --out."
-            )
-        there, here = (_flat(recipe.to_json()) for recipe in (read_recipe(folder), recipe))
-        for name in here:
-            if here[name] != there.get(name) and name != "description":
-                raise InputError(
-                    f"the run in {folder} has --{name.replace('_', '-')} {there.get(name)}, not "
-                    f"{here[name]}; resume it as it was begun, or choose another --out."
-                )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(
-            f"{folder} exists and is no run folder; choose another --out, or empty it."
-        )
-
-
-def begin(
-    folder: Path,
-    name: str,
-    recipe: Recipe,
-    task: "Task",
-    examples: Mapping[str, "Examples"],
-) -> None:
-    """Make the run folder with its settings, its tokenizer and its labels, or check that it fits.
-
-    Args:
-        folder: the run folder.
-        name: the recipe's name.
-        recipe: the recipe.
-        task: has the tokenizer and the labels.
-        examples: the splits.
-
-    Raises:
-        InputError: if the run there was begun with other data.
-    """
-    data = {split: content.text_sha256 for split, content in examples.items()}
-    path = folder / "config.json"
-    if path.is_file():
-        if read_json(path)["data"] != data:
-            raise InputError(
-                f"the text of {folder} is not what it was when the run began; bring the old text "
-                "back, or start a new run."
-            )
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    task.tokenizer.save(folder / "tokenizer.json")
-    if task.labels:
-        write_json(folder / "labels.json", {"labels": task.labels})
-    config = {
-        "kerazoo": version(),
-        "format": FORMAT,
-        "name": name,
-        "recipe": recipe.to_json(),
-        "data": data,
-        "environment": environment(),
-    }
-    write_json(path, config)
-
-
-def finish(
-    run: Run,
-    name: str,
-    corpus: Corpus,
-    score: "Score",
-    steps: int,
-    best_step: int,
-    seconds: float,
-    tokens: int,
-) -> None:
-    """Write what a training leaves: model, report, samples and model card.
-
-    Args:
-        run: the run, with the model that is to be kept.
-        name: the recipe's name.
-        corpus: what it was trained on.
-        score: how well it predicts the validation split.
-        steps: optimizer steps taken.
-        best_step: the step from which the model is.
-        seconds: time that the steps took.
-        tokens: how many tokens it has learnt from, counted as often as it has.
-    """
-    report = {
-        "name": name,
-        "parameters": run.model.count_params(),
-        "steps": steps,
-        "best_step": best_step,
-        "seconds": round(seconds, 1),
-        "tokens_per_second": round(tokens / seconds),
-        "validation": score.to_json(),
-        "in_words": score.in_words(),
-    }
-    held_out = corpus.content["validation"]
-    samples = run.task.sample(run.model, held_out)
-    save_model(run.model, run.folder)
-    write_text(run.folder / "samples.txt", samples + "\n")
-    write_text(run.folder / "README.md", _card(run, name, corpus, report, samples))
-    write_json(run.folder / "report.json", report)
-
-
-def new_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """Return a folder for a new run of that recipe: `runs/NAME`, or `runs/NAME-2` and so on."""
-    folder, number = parent / name, 1
-    while folder.exists():
-        number += 1
-        folder = parent / f"{name}-{number}"
-    return folder
-
-
-def latest_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """Return the folder of the newest run of that recipe; `runs/NAME` if there is none."""
-    numbered = re.compile(re.escape(name) + r"(?:-(\d+))?")
-    found = {
-        int(match[1] or 1): folder
-        for folder in parent.glob(f"{name}*")
-        if (match := numbered.fullmatch(folder.name))
-    }
-    return found[max(found)] if found else parent / name
-
-
-def environment() -> dict[str, Any]:
-    """Return what a number depends on besides the code: versions and machine."""
-    packages = ("tensorflow", "keras", "keras-nlp", "tokenizers", "numpy")
-    return {
-        "python": platform.python_version(),
-        **{package: metadata.version(package) for package in packages},
-        "platform": platform.platform(),
-        "cores": os.cpu_count(),
-    }
-
-
 def version() -> str:
     """Return this version of kerazoo."""
     from . import __version__
@@ -449,70 +290,9 @@ def read_json(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is damaged ({error}); train the run again.") from None
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
 def _recipe_name(folder: Path) -> str:
     return read_json(folder / "config.json").get("name", recipes.DEFAULT)
 
 
-def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Turn {"a": {"b": 1}} into {"a.b": 1}; sequences become lists, as in JSON."""
-    flat = {}
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{name}."))
-        else:
-            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
-    return flat
-
-
-def _command(run: Run) -> str:
-    """Return a command that asks something of the run."""
-    parts = " ".join(f'"{part}"' for part in run.task.example.split("\t"))
-    return f"python generate.py {run.folder} {parts}"
-
-
 def _with_article(name: str) -> str:
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
-
-
-def _card(run: Run, name: str, corpus: Corpus, report: dict[str, Any], samples: str) -> str:
-    shown = "\n".join(f"    {line}" for line in samples.strip("\n").splitlines())
-    return f"""# {run.folder.name}
-
-{run.recipe.description}
-
-| | |
-|---|---|
-| recipe | `{name}`, kerazoo {version()} |
-| model | {type(run.model).__name__}, {report["parameters"]:,} parameters |
-| data | {corpus.name}; licence: {corpus.licence} |
-| tokenizer | {run.tokenizer.kind}, {run.tokenizer.vocab_size:,} tokens |
-| training | {report["steps"]:,} steps in {report["seconds"]:.0f} s |
-| validation | {report["in_words"]} |
-
-`config.json` has every setting and the versions; `history.csv` the course of the training.
-
-## Use
-
-    {_command(run)}
-
-## A sample
-
-{shown}
-
-## Limits
-
-{_LIMITS_OF_TEXT if run.recipe.task.reads == "text" else _LIMITS_OF_EXAMPLES}
-"""
-
-
-_LIMITS_OF_TEXT = """\
-The model has learnt from one text, and knows no other kind. What it writes is invented, may repeat
-its training text word for word, and carries over that text's views."""
-_LIMITS_OF_EXAMPLES = """\
-The model has learnt from one set of examples, and knows no other kind. What it says may be wrong,
-the more so of a text that is unlike them, and carries over the views of those who wrote them."""

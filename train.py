@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from kerazoo import recipes, runs
+from kerazoo import recipes, run_folder, runs
 from kerazoo.cli import parse
 from kerazoo.data import datasets, tokenizers
 from kerazoo.errors import InputError
@@ -70,7 +70,7 @@ def train(
     folder = Path(folder)
     if recipe.init is not None:
         recipe = replace(recipe, model=runs.architecture(recipe.init, recipe.model))
-    runs.check_free(folder, recipe, resume)
+    run_folder.check_free(folder, recipe, resume)
     if (folder / "report.json").is_file():
         print(f"The training in {folder} has already ended.")
         return runs.load(folder)
@@ -115,7 +115,7 @@ def train(
     # The result: how good it is, and what it writes.
     score = task.score_in_training(model, experiment.held_out, settings.report_tokens)
     run = runs.Run(folder, recipe, tokenizer, model, labels)
-    runs.finish(run, name, corpus, score, state.step, state.best_step, state.seconds, num_tokens)
+    run_folder.finish(run, name, corpus, score, state, num_tokens)
     return run
 
 
@@ -144,7 +144,7 @@ class Experiment:
 
     def begin(self) -> None:
         """Make the run folder, and say what happens next."""
-        runs.begin(self.folder, self.name, self.recipe, self.task, self.examples)
+        run_folder.begin(self.folder, self.name, self.recipe, self.task, self.examples)
         size = self.model.count_params()
         learning = sum(math.prod(v.shape) for v in getattr(self.model, "trainable_variables", ()))
         part = f", {learning:,} of them learning" if 0 < learning < size else ""
@@ -260,7 +260,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(_defaults(name, rest), rest, f"train.py {name}", recipes.find(name).description)
     folder = options.out
     if folder is None:
-        folder = runs.latest_folder(name) if options.resume else runs.new_folder(name)
+        folder = run_folder.latest_folder(name) if options.resume else run_folder.new_folder(name)
     recipe = replace(
         recipes.find(name),
         model=options.model,

@@ -22,7 +22,9 @@ MAY_IMPORT = {
     "recipes_of_tasks": {"data", "models", "tasks", "training", "recipe"},
     "recipes_of_texts": {"data", "models", "tasks", "training", "recipe"},
     "recipes": {"recipe", "recipes_of_tasks", "recipes_of_texts"},
-    "runs": {"data", "metrics", "models", "tasks", "recipe", "recipes"},
+    "model_card": {"data", "runs"},
+    "run_folder": {"data", "models", "tasks", "training", "model_card", "recipe", "runs"},
+    "runs": {"data", "metrics", "models", "tasks", "model_card", "recipe", "recipes"},
     "score_files": {"cli", "data", "metrics"},
 }
 SHARED = {"__version__", "errors", "files", "startup"}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import kerazoo
-from kerazoo import recipes, runs
+from kerazoo import recipes, run_folder, runs
 from kerazoo.data.datasets import DataConfig
 from kerazoo.errors import InputError, TrainingStopped
 from kerazoo.evaluate import evaluate
@@ -412,8 +412,8 @@ def test_without_a_recipe_the_recipes_are_listed(capsys):
 
 def test_runs_are_numbered_and_the_newest_is_resumed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert runs.new_folder("gpt") == runs.latest_folder("gpt") == Path("runs/gpt")
+    assert run_folder.new_folder("gpt") == run_folder.latest_folder("gpt") == Path("runs/gpt")
     for name in ("gpt", "gpt-2", "gpt-10", "gpt-nano", "gpt-3x"):
         Path("runs", name).mkdir(parents=True)
-    assert runs.new_folder("gpt") == Path("runs/gpt-3")
-    assert runs.latest_folder("gpt") == Path("runs/gpt-10")
+    assert run_folder.new_folder("gpt") == Path("runs/gpt-3")
+    assert run_folder.latest_folder("gpt") == Path("runs/gpt-10")
