@@ -62,8 +62,8 @@ class Classification(HeadTask):
         labels = sorted({record["label"] for record in content})
         if not 2 <= len(labels) <= MOST_LABELS:
             raise InputError(
-                f"the training examples have {len(labels)} labels, such as {labels[0]!r}; "
-                f"classification needs from 2 to {MOST_LABELS}."
+                f"the number of labels in the training examples, such as {labels[0]!r}, is "
+                f"{len(labels)}; classification needs from 2 to {MOST_LABELS}."
             )
         return tuple(labels)
 

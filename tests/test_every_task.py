@@ -244,7 +244,7 @@ def test_texts_of_one_class_are_no_classification(data, tmp_path):
     path = tmp_path / "one.csv"
     path.write_text("text,label\na,x\nb,x\nc,x\n")
     recipe = replace(recipe_of("classification", data), data=DataConfig(text=path))
-    with pytest.raises(InputError, match="1 labels, such as 'x'; classification needs from 2 to"):
+    with pytest.raises(InputError, match="such as 'x', is 1; classification needs from 2 to"):
         train(recipe, tmp_path / "run")
 
 

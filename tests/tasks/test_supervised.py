@@ -103,7 +103,7 @@ def test_examples_are_made_anew_when_anything_that_they_depend_on_changes(
 def test_labels_are_those_of_the_training_examples(tmp_path, char):
     records = records_of(tmp_path, some_texts(40, ["b", "c", "a"]))
     assert Classification.labels_of(records) == LABELS
-    with pytest.raises(InputError, match="have 1 labels, such as 'a'"):
+    with pytest.raises(InputError, match="such as 'a', is 1; classification needs"):
         Classification.labels_of(records_of(tmp_path, some_texts(9, ["a"])))
     with pytest.raises(InputError, match="example 1 has the label 'd', which no training example"):
         encoded(classification(char), some_texts(1, ["d"]))
