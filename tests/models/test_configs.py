@@ -7,8 +7,8 @@ from kerazoo.models.configs import (
     HMMConfig,
     LlamaConfig,
     RNNConfig,
-    Sampling,
 )
+from kerazoo.models.sampling import Sampling
 
 
 @pytest.mark.parametrize(
