@@ -6,8 +6,10 @@
     --task regression      a number a line
     --task tagging         a token a line, its tag last; or right and predicted tag in one file
     --task qa              questions in SQuAD's format; predictions {"ID": "ANSWER", ...}
+    --task dialogue        a response a line; in the references, a blank line ends a dialogue
+    --task generation      a text a line, of which nothing else is right; --training shows copies
 
-References are a file of the same kind, or, for translation and summarization, several.
+References are a file of the same kind, or, for translation, summarization and dialogue, several.
 """
 
 import json
@@ -33,13 +35,23 @@ if TYPE_CHECKING:
 class Options:
     """What `python evaluate.py files` takes."""
 
-    task: Literal["translation", "summarization", "classification", "regression", "tagging", "qa"]
-    """What the files hold: translations, summaries, labels, numbers, tagged tokens or answers."""
+    task: Literal[
+        "translation",
+        "summarization",
+        "classification",
+        "regression",
+        "tagging",
+        "qa",
+        "dialogue",
+        "generation",
+    ]
+    """What the files hold: translations, summaries, labels, numbers, tagged tokens, answers to
+    questions, responses, or texts that a model made up."""
     predictions: Path
     """What the system said."""
     references: tyro.conf.UseAppendAction[tuple[tuple[Path, ...], ...]] = ()
-    """What is right; for translation and summarization, several files may say it. Without it, for
-    tagging, the last but one column of the predictions."""
+    """What is right; for translation, summarization and dialogue, several files may say it. Without
+    it, for tagging, the last but one column of the predictions."""
     baseline: Path | None = None
     """What another system said of the same examples, to compare with."""
     language: str = "en"
@@ -55,8 +67,22 @@ class Options:
     conlleval reads them."""
     stemmer: bool = False
     """Whether ROUGE cuts the endings of English words off."""
+    training: Path | None = None
+    """For generation: the text that the model has learnt from, to find what was copied."""
     json: Path | None = None
     """Write the scores to this file as JSON."""
+
+    def __post_init__(self):
+        if self.training and self.task != "generation":
+            raise InputError(
+                f"--training {self.training} is for --task generation, which looks for copies, and "
+                f"the task is {self.task}; leave it out."
+            )
+        if self.references and self.task == "generation":
+            raise InputError(
+                "--references is of no use to --task generation, where no text is the right one; "
+                "leave it out, or give the text that the model has learnt from as --training."
+            )
 
 
 Scorer = Callable[[Path], "Report"]
@@ -242,6 +268,49 @@ def _qa(options: Options) -> Scorer:
     return score
 
 
+def _dialogue(options: Options) -> Scorer:
+    from .metrics import dialogue
+    from .metrics.report import Report
+
+    references, gold_path = _several_references(options), _reference_paths(options)[0]
+    ends = [not several[0].strip() for several in references]
+    turns = [n for n, is_end in enumerate(ends) if not is_end]
+    dialogues = [n - k for k, n in enumerate(turns)]  # blank lines before the turn
+
+    def score(path: Path) -> Report:
+        responses = files.read_lines(path)
+        files.check_as_many(path, responses, gold_path, references)
+        for number, (response, is_end) in enumerate(zip(responses, ends, strict=True), start=1):
+            if is_end and response.strip():
+                raise InputError(
+                    f"{path} line {number} has a response where {gold_path} ends a dialogue; give "
+                    "a line for each line of the references, blank where theirs is."
+                )
+        return Report(
+            dialogue.score(
+                [responses[n] for n in turns],
+                [references[n] for n in turns],
+                dialogues,
+                options.language,
+            )
+        )
+
+    return score
+
+
+def _generation(options: Options) -> Scorer:
+    from .metrics import generation
+    from .metrics.report import Report
+
+    training = "\n".join(files.read_lines(options.training)) if options.training else None
+
+    def score(path: Path) -> Report:
+        texts = [_with_new_lines(line) for line in files.read_lines(path)]
+        return Report(generation.score(texts, options.language, training))
+
+    return score
+
+
 TASKS: dict[str, Callable[[Options], Scorer]] = {
     "translation": _translation,
     "summarization": _summarization,
@@ -249,6 +318,8 @@ TASKS: dict[str, Callable[[Options], Scorer]] = {
     "regression": _regression,
     "tagging": _tagging,
     "qa": _qa,
+    "dialogue": _dialogue,
+    "generation": _generation,
 }
 """By name, what reads the references of a task and returns what scores a file of predictions."""
 
@@ -264,8 +335,8 @@ def _one_reference(options: Options) -> Path:
     paths = _reference_paths(options)
     if len(paths) > 1:
         raise InputError(
-            f"--references has {len(paths)} files; give one, as only translations and summaries "
-            "can have several."
+            f"--references has {len(paths)} files; give one, as only translations, summaries and "
+            "responses can have several."
         )
     return paths[0]
 

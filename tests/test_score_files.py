@@ -215,9 +215,47 @@ def test_questions_without_an_answer_make_it_squad_2(write, run):
     assert "SQuAD 2.0" in out
 
 
+def test_responses_are_scored_by_dialogue(write, run):
+    write("ref.txt", ["hello", "where to ?", "", "which day ?", "goodbye", ""])
+    write("a.txt", ["hello", "where  to ?", "", "which price ?", "goodbye", ""])
+    write("other.txt", ["hi", "where ?", "", "which price ?", "bye", ""])
+    _, content = run("dialogue --predictions a.txt --references ref.txt")
+    assert content["scores"]["response accuracy"]["value"] == 0.75
+    assert content["scores"]["dialogue accuracy"]["value"] == 0.5
+    assert content["examples"] == 2
+    _, content = run("dialogue --predictions a.txt --references ref.txt other.txt")
+    assert content["scores"]["dialogue accuracy"]["value"] == 1
+
+
+def test_an_empty_response_is_a_wrong_one(write, run):
+    write("ref.txt", ["hello", "where to ?"])
+    write("a.txt", ["hello", ""])
+    _, content = run("dialogue --predictions a.txt --references ref.txt")
+    assert content["scores"]["response accuracy"]["value"] == 0.5
+
+
+def test_made_up_texts_are_scored_without_references(write, run):
+    write("a.txt", ["so it is so it is so it is", "so it\\ngoes"])
+    write("learnt.txt", ["so it", "goes on"])
+    _, content = run("generation --predictions a.txt")
+    assert list(content["scores"]) == ["repetition", "distinct-1", "distinct-2", "self-BLEU"]
+    out, content = run("generation --predictions a.txt --training learnt.txt")
+    assert content["scores"]["longest copy"]["value"] == (len("so it") + len("so it\ngoes")) / 2
+    assert "characters" in out
+
+
 @pytest.mark.parametrize(
     ("line", "files", "message"),
     [
+        (
+            "dialogue --predictions a --references b",
+            {"a": "x\ny\nz\n", "b": "x\n\nz\n"},
+            "a line 2 has a response where b ends a dialogue",
+        ),
+        ("dialogue --predictions a", {"a": "x\n"}, "--references is missing"),
+        ("generation --predictions a --references a", {"a": "x\n"}, "no text is the right one"),
+        ("translation --predictions a --training a", {"a": "x\n"}, "for --task generation"),
+        ("generation --predictions a", {"a": ""}, "no examples"),
         ("translation --predictions a", {"a": "x\n"}, "--references is missing"),
         (
             "translation --predictions a --references b",
