@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Literal
 
+import numpy as np
+
 from ..errors import InputError, did_you_mean
 from .score import Score, mean_scores
 
@@ -86,6 +88,39 @@ def score(
                     for value, has in zip(columns[name], answered, strict=True)
                 ]
     return mean_scores(columns, rules, scale=100)
+
+
+def best_threshold(
+    predictions: Mapping[str, str],
+    scores: Mapping[str, float],
+    references: Mapping[str, Sequence[str]],
+) -> float:
+    """Return the score above which answers are to be given for the highest F1 of SQuAD 2.0.
+
+    A system knows how much likelier its answer is than none, but not how much likelier it has to
+    be; Rajpurkar et al. (2018) try every score.
+
+    >>> said, right = {"a": "cat", "b": "dog"}, {"a": ["cat"], "b": []}
+    >>> best_threshold(said, {"a": 3.0, "b": 2.0}, right)
+    2.0
+
+    Args:
+        predictions: the answer to each question, were it answered, by the question's id.
+        scores: how sure the system is that there is one.
+        references: the right answers to each question; none where the text has no answer.
+    """
+    keys = sorted(references, key=lambda key: -scores[key])
+    gains = []
+    for key in keys:
+        answers = [answer for answer in references[key] if normalize(answer)] or [""]
+        given, withheld = (_best(said, answers, _squad_2)[1] for said in (predictions[key], ""))
+        gains.append(given - withheld)
+    total = np.cumsum(gains)
+    # Questions of one score are answered together or not at all.
+    values = np.array([scores[key] for key in keys])
+    total[:-1][values[:-1] == values[1:]] = -np.inf
+    number = int(np.argmax(total)) + 1 if total.max() > 0 else 0  # that are answered
+    return scores[keys[number]] if number < len(keys) else -np.inf
 
 
 def normalize(answer: str) -> str:

@@ -1,11 +1,18 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from kerazoo.errors import InputError
 from kerazoo.metrics import question_answering
-from kerazoo.metrics.question_answering import normalize, score, segment, without_punctuation
+from kerazoo.metrics.question_answering import (
+    best_threshold,
+    normalize,
+    score,
+    segment,
+    without_punctuation,
+)
 
 
 def answers_of(path):
@@ -163,3 +170,20 @@ def test_squad_is_that_of_transformers(mirror):
 def test_what_cannot_be_scored_is_refused(predictions, references, rules, message):
     with pytest.raises(InputError, match=message):
         question_answering.score(predictions, references, rules)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_best_threshold_is_the_best_of_all(seed):
+    chance = np.random.default_rng(seed)
+    keys = [str(n) for n in range(12)]
+    words = ["a cat", "cat dog", "dog", ""]
+    right = {key: [word] if (word := words[chance.integers(4)]) else [] for key in keys}
+    said = {key: words[chance.integers(3)] for key in keys}
+    scores = {key: float(chance.integers(6)) for key in keys}  # some alike
+
+    def f1(threshold):
+        given = {key: text if scores[key] > threshold else "" for key, text in said.items()}
+        return score(given, right, "SQuAD 2.0")["F1"].value
+
+    found = best_threshold(said, scores, right)
+    assert f1(found) == pytest.approx(max(map(f1, [-np.inf, *scores.values()])))

@@ -170,7 +170,11 @@ def test_a_passage_without_an_answer_is_answered_by_nothing(char):
     # Where all passages have answers, the best span is the answer, however unlikely.
     unsure = [(start, stop, -1.0) for start, stop, _ in answers]
     assert task.report(records[::2], unsure[::2], "en").scores["exact match"].value == 100
-    assert task.report(records, unsure, "en").scores["exact match"].value == pytest.approx(100 / 3)
+    report = task.report(records, unsure, "en")
+    assert report.scores["exact match"].value == pytest.approx(100 / 3)
+    # It is said what another threshold would make of it.
+    assert report.scores["F1, best threshold"].value == pytest.approx(200 / 3)
+    assert "likelier than none by -inf" in report.notes[0]
 
 
 def test_an_empty_passage_has_no_answer(char):
