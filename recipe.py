@@ -127,6 +127,13 @@ class Recipe:
                     f"{option} {value} is for a pretrained model, and nothing is pretrained "
                     "without --init; give --init a run to begin from, or leave it out."
                 )
+        without_distribution = (RegressionConfig, QuestionAnsweringConfig)
+        if self.train.label_smoothing and isinstance(self.task, without_distribution):
+            raise InputError(
+                f"--train.label-smoothing {self.train.label_smoothing} spreads a target over "
+                f"classes or tokens, and {_name(self.task, _TASK_CONFIGS)} predicts neither; leave "
+                "it out."
+            )
         if self.train.carry_state and not isinstance(self.model, RNNConfig):
             raise InputError(
                 "--train.carry-state needs a recurrent model; this one remembers nothing from one "

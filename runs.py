@@ -190,13 +190,12 @@ def load(folder: str | os.PathLike) -> Run:
             f"the run {folder} has not been trained to its end; go on with `python train.py "
             f"{_recipe_name(folder)} --out {folder} --resume`."
         )
-    labels = folder / "labels.json"
     return Run(
         folder,
         recipe,
         tokenizer,
         load_model(path),
-        tuple(read_json(labels)["labels"]) if labels.is_file() else (),
+        _labels(folder / "labels.json"),
     )
 
 
@@ -288,6 +287,17 @@ def read_json(path: Path) -> dict[str, Any]:
         raise InputError(f"there is no {path}; the run folder is not complete.") from None
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); train the run again.") from None
+
+
+def _labels(path: Path) -> tuple[str, ...]:
+    """Return what the run chooses from; nothing where it chooses tokens."""
+    if not path.is_file():
+        return ()
+    content = read_json(path)
+    labels = content.get("labels") if isinstance(content, dict) else None
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise InputError(f"{path} is damaged (it has no labels); train the run again.")
+    return tuple(labels)
 
 
 def _recipe_name(folder: Path) -> str:

@@ -3,6 +3,7 @@ import gc
 import os
 import random
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,18 +57,31 @@ def mirror(monkeypatch):
     return SHARED_DATA
 
 
-@pytest.fixture(scope="module")
-def without_xla():
-    """Spare a module the seconds, and the memory, that XLA takes for each function and shape.
-
-    That XLA makes no difference to a model is among the promises that every model is tested for.
-    """
+@contextmanager
+def _doing_without_xla():
+    """Keep XLA away from every family; give what each would prefer."""
     from kerazoo.models import families
 
     preferred = {family: family.prefers_xla for family in families.FAMILIES.values()}
     with pytest.MonkeyPatch.context() as patch:
         for family in preferred:
             patch.setattr(family, "prefers_xla", False)
+        yield preferred
+
+
+@pytest.fixture(scope="session")
+def doing_without_xla():
+    """Return a context in which XLA spares its time: see `without_xla`."""
+    return _doing_without_xla
+
+
+@pytest.fixture(scope="module")
+def without_xla():
+    """Spare a module the seconds, and the memory, that XLA takes for each function and shape.
+
+    That XLA makes no difference to a model is among the promises that every model is tested for.
+    """
+    with _doing_without_xla() as preferred:
         yield preferred
 
 

@@ -80,3 +80,42 @@ def test_a_dialogue_to_test_on_has_three_summaries(mirror):
     assert len(record["references"]) == 3
     assert record["target"] == record["references"][0]
     assert "references" not in splits["train"][0]
+
+
+def test_test_sets_of_wmt_are_read_as_by_sacrebleu(tmp_path, monkeypatch):
+    lines = {"src.en": ["Fish &amp;  chips.", "Two <b>"], "src.es": [" Pescado. ", "«Dos»</i>"]}
+    folder = tmp_path / "mirror" / "wmt13"
+    folder.mkdir(parents=True)
+    for side, texts in lines.items():
+        segments = [f'<seg id="{n}">{text}</seg>' for n, text in enumerate(texts, start=1)]
+        content = "\n".join(['<srcset setid="x">', '<doc docid="d">', *segments, "</doc>"])
+        (folder / f"newstest2013-{side}.sgm").write_text(content, encoding="utf-8")
+    monkeypatch.setenv("KERAZOO_MIRROR", str(tmp_path / "mirror"))
+    corpus = corpus_of("wmt13-en-es")
+    assert list(corpus.content) == ["test"]
+    assert corpus.train is None
+
+    from sacrebleu.dataset import DATASETS
+
+    reader = DATASETS["wmt13"]
+    for side, field in (("src.en", "source"), ("src.es", "target")):
+        out = tmp_path / f"{side}.txt"
+        reader._convert_format(str(folder / f"newstest2013-{side}.sgm"), str(out))
+        expected = out.read_text(encoding="utf-8").splitlines()
+        assert [record[field] for record in corpus.records["test"]] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "test_set", "pair"),
+    [
+        ("wmt13-en-es", "wmt13", "en-es"),
+        ("wmt14-en-de", "wmt14/full", "en-de"),
+        ("wmt17-en-zh", "wmt17", "en-zh"),
+    ],
+)
+def test_test_sets_of_wmt_come_from_where_sacrebleu_has_them(name, test_set, pair):
+    from sacrebleu.dataset import DATASETS
+
+    sources = datasets.find(name).sources
+    assert {source.archive.url for source in sources} == set(DATASETS[test_set].data)
+    assert [source.member for source in sources] == DATASETS[test_set].langpairs[pair]

@@ -1,0 +1,253 @@
+"""What is asked of every task: on the command line, by a person, from pipes and files."""
+
+import io
+import json
+
+import pytest
+
+import kerazoo
+from kerazoo import generate
+from kerazoo.errors import InputError
+from kerazoo.tasks import registry
+from kerazoo.tasks.configs import DialogueConfig
+from kerazoo.tests.every_task.small_tasks import FILLER, PROMPTS, WRITERS, every_head
+
+pytestmark = [
+    pytest.mark.xdist_group("every task"),  # they share trainings
+    pytest.mark.usefixtures("without_xla"),
+]
+
+
+def asked(capsys, *arguments):
+    capsys.readouterr()
+    generate.main([str(argument) for argument in arguments])
+    return capsys.readouterr().out
+
+
+class Terminal(io.StringIO):
+    """What a person types."""
+
+    def isatty(self):
+        return True
+
+
+def piped(monkeypatch, text, kind=io.StringIO):
+    monkeypatch.setattr("sys.stdin", kind(text))
+
+
+def test_a_text_goes_on_beyond_the_context_from_prompts_of_any_length(finished, capsys):
+    folder = finished["continuation"]
+    for prompt in ("t", "the cat sees a dog.\nmy friend hears the"):
+        out = asked(capsys, folder, prompt, "--max-tokens", 50, "--seed", 1)
+        assert out.startswith(prompt)
+        assert len(out) == len(prompt) + 50 + 1
+        assert asked(capsys, folder, prompt, "--max-tokens", 50, "--seed", 1) == out
+    assert len(asked(capsys, folder, "--max-tokens", 20)) == 22
+
+
+def test_a_file_is_one_prompt_of_a_language_model(finished, capsys, tmp_path):
+    (tmp_path / "prompt.txt").write_text("the cat\nsees\n")
+    out = asked(
+        capsys, finished["continuation"], "--file", tmp_path / "prompt.txt", "--max-tokens", 5
+    )
+    assert out.startswith("the cat\nsees")
+    assert len(out) == 12 + 5 + 1
+
+
+def test_continuations_of_a_batch_are_those_of_its_rows(finished):
+    run = kerazoo.load(finished["continuation"])
+    greedy = {"sampling": generate.Sampling("greedy")}
+    prompts = ["the", "a dog likes my friend.\n"]
+    together = run.generate_all(prompts, 40, **greedy)
+    assert together == [run.generate(prompt, 40, **greedy) for prompt in prompts]
+
+
+def test_masks_are_filled_on_the_screen_and_as_data(finished, capsys):
+    run = kerazoo.load(finished["masked"])
+    first, second = run.fill_mask("the c[MASK]t s[MASK]es", k=3)
+    assert len(first.tokens) == 3
+    assert list(first.probabilities) == sorted(first.probabilities, reverse=True)
+    assert 0 < sum(second.probabilities) <= 1
+    out = asked(capsys, finished["masked"], "the c[MASK]t s[MASK]es")
+    filled, *alternatives = out.splitlines()
+    assert filled == f"the c{first.tokens[0]}t s{second.tokens[0]}es"
+    assert len(alternatives) == 2
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ("the cat", r"'the cat' has no \[MASK\] in it"),
+        ("[MASK]" + "t" * 20, "21 tokens and the model can look at 14"),
+        ("[MASK]ü", "'ü', unknown to this char tokenizer"),
+    ],
+)
+def test_what_cannot_be_filled_in_is_refused(prompt, message, finished):
+    with pytest.raises(InputError, match=message):
+        kerazoo.load(finished["masked"]).generate(prompt)
+
+
+def test_only_bert_fills_masks(finished):
+    with pytest.raises(InputError, match="fills no masks"):
+        kerazoo.load(finished["continuation"]).fill_mask("[MASK]")
+
+
+@pytest.mark.parametrize(
+    ("task", "wanted"),
+    [
+        ("masked", r"a text with \[MASK\]"),
+        ("pairs", "a source"),
+        ("dialogue", "a message"),
+        ("questions", "a question and a passage"),
+    ],
+)
+def test_a_run_that_is_given_nothing_says_what_it_needs(task, wanted, finished, monkeypatch):
+    with pytest.raises(InputError, match=f"needs {wanted} to work on; give it, as in `python gen"):
+        kerazoo.load(finished[task]).generate()
+    piped(monkeypatch, "")
+    with pytest.raises(InputError, match=f"needs {wanted}"):
+        generate.main([str(finished[task])])
+
+
+def test_a_source_is_turned_into_a_target(finished, capsys):
+    out = asked(capsys, finished["pairs"], "abc", "d", "--max-tokens", 5)
+    assert len(out.split("\n\n---\n\n")) == 2
+    with pytest.raises(InputError, match="has 17 tokens; the model reads from 1 to 16"):
+        kerazoo.load(finished["pairs"]).generate("a" * 17)
+
+
+@pytest.mark.parametrize("task", PROMPTS)
+def test_what_is_asked_in_any_way_is_answered_alike(
+    task, finished, data, tmp_path, capsys, monkeypatch
+):
+    folder, prompt = finished[task], PROMPTS[task]
+    answer = asked(capsys, folder, prompt).removesuffix("\n")
+    line = "\t".join(part.strip() for part in answer.splitlines())
+    lines = f"{prompt}\n\n{prompt}"
+    piped(monkeypatch, lines)
+    assert asked(capsys, folder).splitlines() == [line, "", line]
+    piped(monkeypatch, lines)
+    assert asked(capsys, folder, "-").splitlines() == [line, "", line]
+    (tmp_path / "prompts.txt").write_text(f"{lines}\n")
+    assert asked(capsys, folder, "--file", tmp_path / "prompts.txt").splitlines() == [
+        *(line, "", line)
+    ]
+    (content,) = map(json.loads, asked(capsys, folder, prompt, "--json").splitlines())
+    assert content.pop("prompt") == prompt
+    if task in WRITERS:
+        assert content == {"text": answer}
+    expected = {
+        "masked": {"masks"},
+        "classification": {"label", "probabilities"},
+        "regression": {"number"},
+        "tagging": {"tokens", "tags", "entities"},
+        "questions": {"text", "start", "score"},
+    }
+    assert set(content) == expected.get(task, {"text"})
+
+
+def test_a_long_pipe_is_answered_in_order_and_a_wrong_line_named(finished, capsys, monkeypatch):
+    words = [f"{'abcd'[n % 4]}{'ab'[n % 3 % 2]}" for n in range(150)]
+    piped(monkeypatch, "\n".join(words))
+    answers = asked(capsys, finished["pairs"]).splitlines()
+    assert len(answers) == 150
+    by_word = dict(zip(words, answers, strict=True))
+    assert answers == [by_word[word] for word in words]
+    piped(monkeypatch, "\n".join([*words[:70], "Z"]))
+    with pytest.raises(InputError, match="line 71: the text has 'Z', unknown"):
+        generate.main([str(finished["pairs"])])
+    assert capsys.readouterr().out.splitlines() == answers[:70]
+
+
+def test_question_and_passage_may_be_two_arguments(finished, capsys):
+    question, passage = PROMPTS["questions"].split("\t")
+    together = asked(capsys, finished["questions"], PROMPTS["questions"])
+    assert asked(capsys, finished["questions"], question, passage) == together
+    with pytest.raises(InputError, match="'who.' is no question with a passage; give both"):
+        generate.main([str(finished["questions"]), "who?"])
+
+
+def test_a_person_is_asked_for_each_thing_by_name_until_an_empty_line(
+    finished, capsys, monkeypatch
+):
+    question, passage = PROMPTS["questions"].split("\t")
+    answer = asked(capsys, finished["questions"], PROMPTS["questions"]).strip("\n")
+    piped(monkeypatch, f"{question}\n{passage}\n{question}\n{passage}\n\n", Terminal)
+    out = asked(capsys, finished["questions"])
+    assert out == f"question: passage: {answer}\n" * 2 + "question: "
+
+
+def test_a_person_may_mistype_and_end_the_input(finished, capsys, monkeypatch):
+    piped(monkeypatch, "Z\nabc\n", Terminal)
+    first, second, last = asked(capsys, finished["pairs"]).splitlines()
+    assert first.startswith("source: the text has 'Z', unknown")
+    assert second.startswith("source: ")
+    assert last == "source: "
+
+
+def test_a_conversation_remembers_what_was_said(finished, capsys, monkeypatch):
+    seen = []
+    task = registry.TASKS[DialogueConfig]
+    write = task.write
+
+    def watched(self, model, prompts, how):
+        seen.extend(prompts)
+        return write(self, model, prompts, how)
+
+    monkeypatch.setattr(task, "write", watched)
+    for options in ([], ["--json"]):
+        seen.clear()
+        piped(monkeypatch, "hello\nwho sees a dog?\n", Terminal)
+        out = asked(capsys, finished["dialogue"], *options)
+        answer = seen[1].split("\t")[1]
+        assert seen == ["hello", f"hello\t{answer}\twho sees a dog?"]
+        assert answer in out
+
+
+def test_answers_point_into_the_passage(finished):
+    run = kerazoo.load(finished["questions"])
+    assert run.labels == ("an answer", "no answer")
+    passages = [f"{FILLER * n}Ada Byron came." for n in range(4)]
+    run.labels = ()  # as if every question had an answer
+    run.__dict__.pop("task", None)
+    answers = run.predict([f"who?\t{passage}" for passage in passages])
+    for answer, passage in zip(answers, passages, strict=True):
+        assert answer.text
+        assert passage[answer.start : answer.start + len(answer.text)] == answer.text
+
+
+def test_a_question_may_have_no_answer_if_the_training_had_such(finished):
+    run = kerazoo.load(finished["questions"])
+    for answer in run.predict([f"{word}?\tAda Byron came." for word in ("who", "why")]):
+        assert (answer.text == "") == (answer.start == -1) == (answer.score <= 0)
+        assert str(answer) == (answer.text or "(the passage does not say)")
+
+
+def test_each_word_of_a_sentence_longer_than_the_context_has_a_tag(finished):
+    run = kerazoo.load(finished["tagging"])
+    (tagged,) = run.predict(["the cat sees Ada Byron, " * 12])
+    assert len(tagged.tokens) == len(tagged.tags) == 12 * 6
+    record = {"tokens": ["cat"] * 50, "tags": ["O"] * 50}
+    windows = list(run.task.examples(0, record))
+    assert len(windows) > 1
+    assert {word for window in windows for word in window["words"]} == set(range(-1, 50))
+
+
+def test_classes_come_with_probabilities(finished):
+    (said,) = kerazoo.load(finished["classification"]).predict(["the cat"])
+    assert sum(said.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert said.probabilities[said.label] == max(said.probabilities.values())
+
+
+def test_numbers_are_in_their_own_unit(finished):
+    for number in kerazoo.load(finished["regression"]).predict(["the cat sees a dog.", "the"]):
+        assert 95 < number < 110
+
+
+@every_head
+def test_an_answer_is_the_same_alone_and_among_others(task, finished):
+    run = kerazoo.load(finished[task])
+    others = {"questions": f"why?\t{FILLER * 2}"}.get(task, "my friend hears the old king.")
+    (alone,) = run.task.to_json(run.model, [PROMPTS[task]])
+    among, _ = run.task.to_json(run.model, [PROMPTS[task], others])
+    assert str(alone)[:20] == str(among)[:20]

@@ -1,0 +1,108 @@
+"""The scores of runs of every task, in one table and side by side."""
+
+import csv
+import json
+from dataclasses import replace
+
+import pytest
+
+import kerazoo
+from kerazoo import evaluate
+from kerazoo.data.datasets import DataConfig
+from kerazoo.errors import InputError
+from kerazoo.tests.every_task.small_tasks import TASKS, recipe_of
+from kerazoo.train import train
+
+pytestmark = [
+    pytest.mark.xdist_group("every task"),  # they share trainings
+    pytest.mark.usefixtures("without_xla"),
+]
+
+
+def test_the_table_sets_apart_what_cannot_be_compared(finished, tmp_path, capsys):
+    folders = [str(finished[task]) for task in TASKS]
+    files = ["--json", f"{tmp_path}/scores.json", "--csv", f"{tmp_path}/scores.csv"]
+    evaluate.main([*folders, *files, "--chart", f"{tmp_path}/chart.png"])
+    out = capsys.readouterr().out
+    assert "do not compare with the loss and perplexity" in " ".join(out.split())
+    rows = {row["run"]: row for row in json.loads((tmp_path / "scores.json").read_text())}
+    assert set(rows) == set(TASKS)
+    assert 0 < rows["continuation"]["bits/byte"] < 4
+    assert rows["masked"]["pseudo-perplexity"] > 1
+    assert 0 <= rows["pairs"]["exact match"] <= 100
+    assert "bits/byte" not in rows["masked"]
+    for task, name in {
+        "translation": "BLEU",
+        "summarization": "ROUGE-L",
+        "dialogue": "response accuracy",
+        "classification": "accuracy",
+        "regression": "MSE",
+        "tagging": "F1",
+        "questions": "exact match",
+    }.items():
+        score = rows[task]["details"]["scores"][name]
+        assert score["value"] == rows[task][name]
+        assert score["interval"][0] <= score["value"] <= score["interval"][1]
+    assert "confusion" in rows["classification"]["details"]
+    assert "95 %: bootstrap" not in out  # not without --report
+    with open(tmp_path / "scores.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(TASKS)
+
+
+def test_all_that_there_is_to_say_of_a_run_is_shown(finished, tmp_path, capsys):
+    capsys.readouterr()
+    evaluate.main([str(finished["classification"])])
+    out = capsys.readouterr().out
+    for part in ("F1 macro", "right \\ predicted", "scikit-learn", "95 %: bootstrap", "friend"):
+        assert part in out
+    assert "Chart" not in out
+    assert not (finished["classification"].parent / "quality.png").exists()
+    with pytest.raises(InputError, match="would show bits per byte against time, and no run has"):
+        evaluate.main([str(finished["classification"]), "--chart", f"{tmp_path}/chart.png"])
+
+
+def test_a_run_is_compared_with_another_on_the_same_examples(finished, data, tmp_path, capsys):
+    other = tmp_path / "shorter"
+    train(recipe_of("classification", data, steps=1, validate_every=1), other, "a-test")
+    capsys.readouterr()
+    folders = [str(finished["classification"]), str(other)]
+    evaluate.main([*folders, "--baseline", str(other), "--json", f"{tmp_path}/scores.json"])
+    out = capsys.readouterr().out
+    assert "classification against shorter, " in out
+    assert "difference" in out
+    assert "paired bootstrap" in out
+    rows = json.loads((tmp_path / "scores.json").read_text())
+    assert rows[0]["accuracy"] >= rows[1]["accuracy"]  # the best first
+    by_run = {row["run"]: row for row in rows}
+    accuracy = by_run["classification"]["details"]["scores"]["accuracy"]
+    expected = by_run["classification"]["accuracy"] - by_run["shorter"]["accuracy"]
+    assert accuracy["difference"]["value"] == pytest.approx(expected)
+    assert "baseline" not in by_run["shorter"]
+
+
+@pytest.mark.parametrize(
+    ("run", "baseline", "message"),
+    [
+        ("classification", "regression", "is a run of regression, and .* of classification; comp"),
+        ("continuation", "continuation", "predicts a text, and the paired test is for tasks"),
+    ],
+)
+def test_a_run_of_another_task_is_no_baseline(run, baseline, message, finished):
+    with pytest.raises(InputError, match=message):
+        evaluate.main([str(finished[run]), "--baseline", str(finished[baseline])])
+
+
+def test_other_data_are_read_as_the_run_reads_its_own(tmp_path, data):
+    run = kerazoo.runs.Run(tmp_path, recipe_of("classification", data), None, None)
+    own = DataConfig(text=data / "labels.csv", columns=("review", "stars"), cleaning=("lowercase",))
+    run.recipe = replace(run.recipe, data=own)
+    found = evaluate._data(run, evaluate.Options((tmp_path,), text=data / "numbers.csv"))
+    assert (found.columns, found.cleaning) == (own.columns, own.cleaning)
+    folded = DataConfig(name="mr", fold=3)
+    run.recipe = replace(run.recipe, data=folded)
+    assert evaluate._data(run, evaluate.Options((tmp_path,), name="mr")).fold == 3
+    assert evaluate._data(run, evaluate.Options((tmp_path,), name="trec")).fold is None
+    pairs = replace(recipe_of("translation", data), data=DataConfig(name="copy", swap=True))
+    run.recipe = pairs
+    assert evaluate._data(run, evaluate.Options((tmp_path,), name="reverse")).swap
+    assert evaluate._data(run, evaluate.Options((tmp_path,))) is None
