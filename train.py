@@ -86,6 +86,11 @@ def train(
 
     # Text to ids; the tokenizer learns from the training text alone.
     corpus = datasets.load(recipe.data, recipe.task.reads)
+    if corpus.train is None:
+        raise InputError(
+            f"'{corpus.name}' is for testing only and has nothing to learn from; train on another "
+            f"dataset, and score the run with `python evaluate.py RUN --name {corpus.name}`."
+        )
     pretrained = runs.load(recipe.init) if recipe.init is not None else None
     if resume and (folder / "tokenizer.json").is_file():
         tokenizer = tokenizers.Tokenizer.load(folder / "tokenizer.json")

@@ -74,7 +74,8 @@ def _show(dataset: datasets.Dataset) -> None:
     console.print(table)
     console.print("It begins:\n", highlight=False)
     if corpus.records:
-        for record in corpus.records["train"].head(2):
+        first, *_ = corpus.records.values()
+        for record in first.head(2):
             _show_record(console, record)
     else:
         console.print(next(corpus.train.pieces())[:400], markup=False, highlight=False)

@@ -75,12 +75,12 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Data in splits; `test` is None where a dataset has only two.
+    """Data in splits: a dataset may have no test split, or nothing but that.
 
     Args:
         name: of the dataset, or the path of one's own file.
         licence: what may be done with it.
-        train, validation, test: the plain text of each split.
+        train, validation, test: the plain text of each split; None where there is no such split.
         kind: what an example is.
         records: the examples of each split, where they have fields; none for text.
         languages: the languages; of pairs, those of source and target; empty if not known.
@@ -88,8 +88,8 @@ class Corpus:
 
     name: str
     licence: str
-    train: Text
-    validation: Text
+    train: Text | None = None
+    validation: Text | None = None
     test: Text | None = None
     kind: Kind = "text"
     records: Mapping[str, Records] = field(default_factory=dict)

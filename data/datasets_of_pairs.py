@@ -3,6 +3,7 @@
 import functools
 import json
 import random
+import re
 import string
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -95,6 +96,50 @@ def _split_parallel(*paths: Path) -> Splits:
     }
 
 
+# === Test sets of the conferences on machine translation ===
+
+
+def _split_newstest(*paths: Path) -> Splits:
+    """Read the files of source and reference, which are for testing only."""
+    sides = [[_segment(line) for line in lines_of(path) if _is_segment(line)] for path in paths]
+    pairs = zip(*sides, strict=True)
+    return {"test": [{"source": source, "target": target} for source, target in pairs]}
+
+
+def _is_segment(line: str) -> bool:
+    return line.startswith("<seg ")
+
+
+def _segment(line: str) -> str:
+    """Return the sentence of a line of WMT's SGML, which is none to its letter: see sacreBLEU.
+
+    >>> _segment('<seg id="1">Fish &  Chips </seg>')
+    'Fish & Chips'
+    """
+    return " ".join(re.sub(r"<seg.*?>(.*)</seg>.*?", r"\1", line).split())
+
+
+def _newstest(year: int, language: str, number: str, archive: str, *members: str) -> Dataset:
+    sources = (
+        Member(member.rpartition("/")[2], Url(f"https://{archive}"), member) for member in members
+    )
+    return Dataset(
+        name=f"wmt{year}-{language}",
+        title=f"{number} sentences of news: the test set newstest20{year} of WMT",
+        task="translation",
+        language=language,
+        size="1 MB",
+        licence="for research; see https://www.statmt.org",
+        citation="the shared tasks of WMT, https://www.statmt.org; addresses as in sacreBLEU 2.6",
+        split="for testing only",
+        prepare=_split_newstest,
+        sources=tuple(sources),
+        cleaning=(),
+        kind="pairs",
+        folder=f"wmt{year}",
+    )
+
+
 # === Dialogues and their summaries ===
 
 
@@ -183,6 +228,30 @@ DATASETS = (
             ),
         ),
         kind="pairs",
+    ),
+    _newstest(
+        13,
+        "en-es",
+        "3,000",
+        "statmt.org/wmt13/test.tgz",
+        "test/newstest2013-src.en.sgm",
+        "test/newstest2013-src.es.sgm",
+    ),
+    _newstest(
+        14,
+        "en-de",
+        "3,003",
+        "statmt.org/wmt14/test-full.tgz",
+        "test-full/newstest2014-deen-src.en.sgm",
+        "test-full/newstest2014-deen-ref.de.sgm",
+    ),
+    _newstest(
+        17,
+        "en-zh",
+        "2,001",
+        "data.statmt.org/wmt17/translation-task/test.tgz",
+        "test/newstest2017-enzh-src.en.sgm",
+        "test/newstest2017-enzh-ref.zh.sgm",
     ),
     *(
         Dataset(
