@@ -160,6 +160,11 @@ def score(
         split = "test" if "test" in splits else "validation"
     if split not in splits:
         raise InputError(f"{corpus.name} has no {split} split; it has {', '.join(splits)}.")
+    if stride is not None and run.recipe.task.reads != "text":
+        raise InputError(
+            f"--stride {stride} is for runs that predict a text, and {run.folder} answers one "
+            "example after the other; leave it out."
+        )
     result = run.task.score(run.model, run.task.encode(splits[split]), stride=stride)
     return Evaluation(run, result, f"{corpus.name} {split}")
 
@@ -175,7 +180,8 @@ def main(arguments: Sequence[str]) -> None:
         score_files.main(arguments[1:])
         return
     options = parse(Options, arguments, "evaluate.py", _DESCRIPTION)
-    folders = [path for path in options.runs if not path.is_file()]  # runs/* has charts, too
+    # runs/* has charts, too, and folders with runs of their own.
+    folders = [path for path in options.runs if not (path.is_file() or _has_runs(path))]
     if not folders:
         raise InputError("no run folder is given; give some, such as runs/*.")
     loaded = [runs.load(folder) for folder in folders]
@@ -201,12 +207,20 @@ def main(arguments: Sequence[str]) -> None:
         contents = [shown.to_json() for shown in reports]
         write_text(options.json, json.dumps(contents, indent=2, ensure_ascii=False) + "\n")
     if options.csv:
-        with whole_file(options.csv) as scratch, open(scratch, "w", newline="") as file:
+        with (
+            whole_file(options.csv) as scratch,
+            open(scratch, "w", newline="", encoding="utf-8") as file,
+        ):
             given = [name for name in COLUMNS if any(name in row for row in rows)]
             writer = csv.DictWriter(file, given)
             writer.writeheader()
             writer.writerows(rows)
     _write_chart(loaded, options.chart)
+
+
+def _has_runs(folder: Path) -> bool:
+    """Whether it is not a run, but has some in it."""
+    return not (folder / "config.json").is_file() and any(folder.glob("*/config.json"))
 
 
 def _data(run: runs.Run, options: Options) -> datasets.DataConfig | None:
@@ -216,15 +230,24 @@ def _data(run: runs.Run, options: Options) -> datasets.DataConfig | None:
     scored by.
     """
     own, reads = run.recipe.data, run.recipe.task.reads
-    as_own = {"swap": own.swap, "cleaning": own.cleaning} if reads != "text" else {}
+    reads_records = reads != "text"
+    as_own = {"swap": own.swap, "cleaning": own.cleaning} if reads_records else {}
     if options.text is not None:
-        if options.text.suffix.lower() in TABLES and reads != "text":
+        if reads_records:
+            as_own["language"] = own.language or _language(own)
+        if options.text.suffix.lower() in TABLES and reads_records:
             as_own["columns"] = own.columns
         return datasets.DataConfig(text=options.text, validation=options.text, **as_own)
     if options.name is not None:
         fold = own.fold if datasets.find(options.name).has_folds else None
         return datasets.DataConfig(name=options.name, fold=fold, **as_own)
     return None
+
+
+def _language(own: datasets.DataConfig) -> str:
+    """Return the language of the answers in a registered dataset, "" where it has none."""
+    languages = datasets.find(own.name).languages if own.text is None else ()
+    return languages[0 if own.swap else -1] if languages else ""
 
 
 def _model_name(run: runs.Run) -> str:
@@ -269,6 +292,12 @@ def _against(
     if baseline is None or evaluation.run.folder.resolve() == baseline.folder.resolve():
         return None
     data = _data(evaluation.run, options) or evaluation.run.recipe.data
+    own = baseline.recipe.data
+    if data.text is own.text is None and data.name == own.name and data.fold != own.fold:
+        raise InputError(
+            f"--baseline {baseline.folder} has learnt from what {evaluation.run.folder} is tested "
+            f"on, as its fold is {own.fold}, not {data.fold}; compare runs of one fold."
+        )
     return score(baseline, data, options.split, options.stride)
 
 

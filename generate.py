@@ -43,6 +43,8 @@ class Options(Sampling):
     sampler: SamplerKind | None = None
     """How the next token is chosen, see the options below; without it, at random, or the likeliest
     where there is a right answer."""
+    num_beams: int | None = None
+    """Texts that beam search keeps; without it, as many as the run was made for, or 4."""
     run: tyro.conf.Positional[Path] = tyro.MISSING
     """The run folder, such as runs/gpt-shakespeare."""
     prompts: tyro.conf.Positional[tuple[str, ...]] = ()
@@ -59,7 +61,7 @@ class Options(Sampling):
     samples: int = 1
     """How often to write from each prompt."""
     stop: str | None = None
-    """Text that ends a continuation, such as "\\n\\n"."""
+    """Text that ends a continuation, such as "\\n\\n"; \\n is a line end and \\t a tab."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -100,9 +102,10 @@ class _Speaker:
         given = {
             name: value
             for name, value in given.items()
-            if value is not None and (name == "sampler" or value != getattr(usual, name))
+            if value is not None
+            and (name in ("sampler", "num_beams") or value != getattr(usual, name))
         }
-        stop = options.stop and options.stop.encode().decode("unicode_escape")
+        stop = options.stop and options.stop.replace("\\n", "\n").replace("\\t", "\t")
         self.how = {"sampling": replace(as_suits, **given), "stop": stop}
 
     def joined(self, prompts: Sequence[str]) -> list[str]:

@@ -116,6 +116,14 @@ class Recipe:
                 "--task.pooling first takes the state of the first token, and this model knows "
                 "nothing there of those after it; give last, mean or max."
             )
+        reads_two = isinstance(self.task, QuestionAnsweringConfig) or (
+            getattr(self.task, "sentences", "none") != "none"
+        )
+        if reads_two and getattr(self.model, "num_segments", 2) < 2:
+            raise InputError(
+                f"--model.num-segments is {self.model.num_segments}, and the task tells two texts "
+                "apart; give at least 2."
+            )
         for_pretrained = {
             "--train.frozen": self.train.frozen,
             "--train.layer-decay": self.train.layer_decay != 1 and self.train.layer_decay,
@@ -138,6 +146,11 @@ class Recipe:
             raise InputError(
                 "--train.carry-state needs a recurrent model; this one remembers nothing from one "
                 "window to the next."
+            )
+        if self.train.carry_state and not isinstance(self.task, LanguageModelingConfig):
+            raise InputError(
+                "--train.carry-state is for a text that goes on from window to window, and "
+                f"{_name(self.task, _TASK_CONFIGS)} has examples that stand alone; leave it out."
             )
 
     # === As JSON ===

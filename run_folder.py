@@ -113,9 +113,8 @@ def finish(
         "validation": score.to_json(),
         "in_words": score.in_words(),
     }
-    held_out = corpus.content["validation"]
-    samples = run.task.sample(run.model, held_out)
     save_model(run.model, run.folder)
+    samples = run.task.sample(run.model, corpus.content["validation"])
     write_text(run.folder / "samples.txt", samples + "\n")
     write_text(run.folder / "README.md", model_card.card(run, name, corpus, report, samples))
     write_json(run.folder / "report.json", report)

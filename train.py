@@ -189,7 +189,8 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
     )
 
     # Where an interrupted run stood; for a new one, the beginning.
-    optimizer.build(model.trainable_variables)  # or `fit` would trace the step twice
+    # The compiled optimizer, which for float16 scales the loss, too; or `fit` would trace twice.
+    learner.optimizer.build(model.trainable_variables)
     state = checkpoints.restore(folder, learner)
 
     # Ids to batches.

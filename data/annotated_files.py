@@ -146,8 +146,9 @@ def read_questions(path: Path) -> Questions:
         for article in content["data"]:
             for paragraph in article["paragraphs"]:
                 for question in paragraph["qas"]:
-                    texts = [answer["text"] for answer in question["answers"]]
-                    answers[question["id"]] = () if question.get("is_impossible") else tuple(texts)
+                    texts = [str(answer["text"]) for answer in question["answers"]]
+                    has_none = question.get("is_impossible")
+                    answers[str(question["id"])] = () if has_none else tuple(texts)
     except (KeyError, TypeError, AttributeError):
         raise InputError(
             f"{path} is not in SQuAD's format; it must have data, in it paragraphs, in them qas "

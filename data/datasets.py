@@ -55,6 +55,9 @@ class DataConfig:
     """The columns of a table of yours, or keys of a .jsonl file, that hold the fields of an
     example, such as `review stars` for text and label; without it, they are called as the fields
     are."""
+    language: str = ""
+    """The code of the language of your file, of pairs that of the targets, such as es or zh; the
+    scores of texts depend on it; without it, English."""
     swap: bool = False
     """Whether sources and targets of pairs change places."""
     fold: int | None = None
@@ -143,6 +146,11 @@ def load(config: DataConfig, kind: Kind = "text") -> Corpus:
             "--data.columns is for a table or .jsonl file of yours that --data.text names, with "
             "fields that the task reads; leave it out."
         )
+    if config.language and config.text is None:
+        raise InputError(
+            f"--data.language {config.language} is for a file of yours that --data.text names, and "
+            f"the languages of '{config.name}' are known; leave it out."
+        )
     if config.text is None:
         if config.validation is not None:
             raise InputError("--data.validation goes with --data.text, which is not given.")
@@ -190,12 +198,14 @@ def _own_records(config: DataConfig, kind: Kind) -> Corpus:
     folder = preparation.own_records(
         Path(config.text), config.validation, kind, config.columns, config.cleaning, config.swap
     )
+    languages = (config.language,) if config.language else ()
     return Corpus(
         str(config.text),
         "your own text",
         **preparation.texts_of(folder),
         kind=kind,
-        records=preparation.records_of(folder, kind, ()),
+        records=preparation.records_of(folder, kind, languages),
+        languages=languages,
     )
 
 

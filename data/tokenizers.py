@@ -130,9 +130,14 @@ class Tokenizer:
     @property
     def start(self) -> str:
         """What a text may begin with when nothing is given: a line end, if it is known."""
-        ids = self.encode("\n")
-        known = len(ids) > 0 and self._unknown_id not in ids
-        return "\n" if known else self.token(self.vocab_size - 1 - len(self._special_ids))
+        last = range(self.vocab_size - 1, -1, -1)
+        texts = itertools.chain(["\n"], (self.decode(np.array([token_id])) for token_id in last))
+        return next(text for text in texts if text and self._knows(text))
+
+    def _knows(self, text: str) -> bool:
+        """Whether there is something in a text that is not unknown, and nothing that is."""
+        ids = self.encode(text)
+        return len(ids) > 0 and self._unknown_id not in ids
 
     def encode(self, text: str) -> np.ndarray:
         """Return the token ids of `text`: int32, shape (number of tokens,)."""
@@ -262,7 +267,8 @@ class Tokenizer:
     def save(self, path: Path) -> None:
         """Write `tokenizer.json`; kerazoo's kind is kept in a field of its own."""
         content = json.loads(self._backend.to_str())
-        path.write_text(json.dumps({"kerazoo_kind": self.kind, **content}, ensure_ascii=False))
+        text = json.dumps({"kerazoo_kind": self.kind, **content}, ensure_ascii=False)
+        path.write_text(text, encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
@@ -272,7 +278,7 @@ class Tokenizer:
             InputError: if the file is missing or is no tokenizer of kerazoo's.
         """
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text(encoding="utf-8"))
             kind = content.pop("kerazoo_kind")
             return cls(kind, tokenizers.Tokenizer.from_str(json.dumps(content)))
         except FileNotFoundError:

@@ -33,10 +33,9 @@ class Sampling:
 
     def __post_init__(self):
         for name in ("temperature", "k", "num_beams", "candidates"):
-            if not getattr(self, name) > 0:
-                raise InputError(
-                    f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be above 0."
-                )
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"--{name.replace('_', '-')} is {value}; it must be above 0.")
         for name in ("p", "alpha"):
             if not 0 < getattr(self, name) <= 1:
                 raise InputError(

@@ -19,6 +19,7 @@ from keras import ops
 from ..data import batches
 from ..data.batches import TokenFile, scoring_windows
 from ..data.text import Text
+from ..errors import InputError
 from ..metrics.language import LanguageScore
 from ..models.compiled import compiled
 from ..models.configs import NGramConfig
@@ -78,12 +79,19 @@ def score(
         stride: tokens from one window to the next; half the window, or one stream, if not given.
             `length` scores windows side by side, as training does.
         batch_size: windows scored at a time.
+
+    Raises:
+        InputError: if the stride is not from 1 to `length`.
     """
     if stride is None and model.max_length is None:
         sums = _sums_of_stream(model, tokens)
     else:
         length = length or model.config.context_length
-        stride = stride or max(1, length // 2)
+        stride = max(1, length // 2) if stride is None else stride
+        if not 1 <= stride <= length:
+            raise InputError(
+                f"the stride is {stride}; windows of {length} tokens need one from 1 to {length}."
+            )
         sums = sums_of_windows(model, scoring_windows(tokens, length, stride, batch_size))
     return to_score(model, tokens, sums)
 
@@ -193,7 +201,9 @@ class LanguageModeling(Task):
 
     def learner(self, model: LanguageModel) -> keras.Model:
         """Return the model, or what carries its state from window to window."""
-        return CarriedState(model, self.train.batch_size) if self.train.carry_state else model
+        if not self.train.carry_state:
+            return model
+        return CarriedState(model, self.train.batch_size, dtype=self.train.policy)
 
     def objectives(self, examples: TokenFile) -> dict[str, Any]:
         """Return the loss, and bits per byte."""

@@ -193,7 +193,10 @@ class MaskedLanguageModeling(Task):
                 continue
             hidden = len(words) // 2
             text = " ".join([*words[:hidden], MASK, *words[hidden + 1 :]])
-            lines.append(f"{' '.join(words)}\n{_filled(text, self.fill(model, text))}")
+            try:
+                lines.append(f"{' '.join(words)}\n{_filled(text, self.fill(model, text))}")
+            except InputError:  # it has a word that no training text has
+                continue
             if len(lines) == SAMPLES:
                 break
         return "\n\n".join(lines)

@@ -75,6 +75,10 @@ class SequenceToSequence(SupervisedTask):
         end = np.array([self.tokenizer.special_id("[END]")], np.int32)
         return [{"source": self.source(record), "target": np.concatenate([target, end])}]
 
+    def depends_on(self) -> Any:
+        """Return what else an example depends on."""
+        return self.most
+
     def lengths(self, examples: EncodedRecords) -> np.ndarray:
         """Return the length of the longer text of each pair, or of both where they are one."""
         lengths = [examples.columns[name].lengths for name in ("source", "target")]
@@ -142,7 +146,7 @@ class SequenceToSequence(SupervisedTask):
         loss = self.score_in_training(model, examples, limit or examples.num_tokens).loss
         records = examples.records.head(number)
         written = self.answer_all(model, records)
-        report = self.report(records, written, language_of(examples))
+        report = self.report(records, written, language_of(examples.records))
         return TaskScore(loss, report, self.shown)
 
     def report(self, records: Sequence[Record], answers: Sequence[str], language: str) -> Report:

@@ -19,6 +19,7 @@ from ..data import encoded
 from ..data.encoded import Batches, EncodedRecords, Example, padded
 from ..data.records import Record, Records
 from ..errors import InputError
+from ..metrics.languages import base_language
 from ..metrics.report import Report
 from ..metrics.task_score import TaskScore
 from ..models import families
@@ -72,6 +73,7 @@ class SupervisedTask(Task):
 
     def encode(self, content: Records) -> EncodedRecords:
         """Return a split as examples, from the cache if they are there."""
+        base_language(language_of(content))  # or its name would be refused after the training
         key = (type(self).__name__, self.tokenizer.fingerprint(), self.labels, self.depends_on())
         return encoded.encode(content, repr(key), self.examples, self.counted)
 
@@ -122,7 +124,7 @@ class SupervisedTask(Task):
         outputs, loss = self._outputs(model, examples, number)
         answers = self.answers(examples, outputs)
         records = examples.records.head(len(answers))
-        report = self.report(records, answers, language_of(examples))
+        report = self.report(records, answers, language_of(examples.records))
         return TaskScore(loss, report, self.shown)
 
     def first_examples(self, examples: EncodedRecords, limit: int | None) -> int:
@@ -155,6 +157,8 @@ class SupervisedTask(Task):
 
     def say(self, model: Model, records: Sequence[Record]) -> Sequence[Any]:
         """Return what the model says of records that are in no split."""
+        if not records:
+            return []
         made = [example for n, record in enumerate(records) for example in self.examples(n, record)]
         examples = encoded.in_memory(made)
         outputs, _ = self._outputs(model, examples, examples.num_examples)
@@ -228,9 +232,9 @@ class HeadTask(SupervisedTask):
         return [asdict(prediction) for prediction in self.predict(model, prompts)]
 
 
-def language_of(examples: EncodedRecords) -> str:
+def language_of(records: Records) -> str:
     """Return the language of the answers; English where it is not known."""
-    return (examples.records.languages or ("en",))[-1]
+    return (records.languages or ("en",))[-1]
 
 
 def one_line(text: str, most: int = 100) -> str:

@@ -9,6 +9,7 @@ it.
 Shapes: B batch, T positions, K tags.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +22,6 @@ from seqeval.metrics.sequence_labeling import get_entities
 from ..data.encoded import EncodedRecords, Example, padded
 from ..data.records import Record, Records
 from ..data.windows import context, windows
-from ..errors import InputError
 from ..metrics import tagging
 from ..metrics.report import Report
 from ..models.families import Model
@@ -196,9 +196,7 @@ class Tagging(HeadTask):
     def sample(self, model: Model, held_out: Records) -> str:
         """Return some held-out sentences with names, what the model finds, and what was right."""
         with_names = (record for record in held_out if set(record["tags"]) != {OUTSIDE})
-        records = [record for record, _ in zip(with_names, range(SAMPLES), strict=False)]
-        if not records:
-            raise InputError(f"{held_out.path} has no tagged word in it; give one that has.")
+        records = list(itertools.islice(with_names, SAMPLES)) or list(held_out.head(SAMPLES))
         return "\n".join(
             f"{Tagged(tuple(record['tokens']), tuple(tags))}\n"
             f"  right: {Tagged(tuple(record['tokens']), tuple(record['tags'])).entities}"

@@ -210,6 +210,13 @@ def test_charts_beside_the_runs_are_passed_over(folders, capsys):
     assert "gpt-char" in capsys.readouterr().out
 
 
+def test_folders_of_runs_beside_the_runs_are_passed_over(folders, capsys):
+    evaluate.main([str(folders / "gpt-char"), str(folders)])
+    assert "gpt-char" in capsys.readouterr().out
+    with pytest.raises(InputError, match="no run folder is given"):
+        evaluate.main([str(folders)])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [([], "no run folder is given"), (["no-such-run"], "no run folder no-such-run")],

@@ -17,8 +17,11 @@ from kerazoo import recipes, run_folder, runs
 from kerazoo.data.datasets import DataConfig
 from kerazoo.errors import InputError, TrainingStopped
 from kerazoo.evaluate import evaluate
+from kerazoo.models import families
 from kerazoo.models.configs import GPTConfig, NGramConfig, RNNConfig
 from kerazoo.recipe import Recipe
+from kerazoo.tasks.configs import ClassificationConfig
+from kerazoo.tasks.language_modeling import LanguageModeling
 from kerazoo.train import main, train
 from kerazoo.training import checkpoints
 from kerazoo.training.config import TrainConfig
@@ -191,6 +194,22 @@ def test_the_settings_of_zaremba_train_on_any_text(size, small_text, tmp_path):
 def test_only_a_recurrent_model_carries_a_state(small_text):
     with pytest.raises(InputError, match="--train.carry-state needs a recurrent model"):
         small_recipe(small_text, carry_state=True)
+    with pytest.raises(InputError, match="classification has examples that stand alone"):
+        Recipe(
+            "A test.",
+            RNNConfig(),
+            DataConfig(),
+            TrainConfig(steps=1, carry_state=True),
+            ClassificationConfig(),
+        )
+
+
+def test_a_state_is_carried_in_half_precision_with_a_scaled_loss():
+    settings = TrainConfig(steps=1, carry_state=True, precision="float16")
+    model = families.build(RNNConfig(vocab_size=7, width=8), settings.policy)
+    learner = LanguageModeling(None, model.config, settings, None).learner(model)
+    learner.compile("adam", "mse")
+    assert learner.optimizer.name == "loss_scale_optimizer"
 
 
 def test_resuming_what_has_ended_changes_nothing(finished, small_text, capsys):

@@ -125,8 +125,8 @@ def restore(run_folder: Path, model: keras.Model) -> State:
     path = _last(run_folder)
     if path is None:
         return State()
+    _load(model, path / _MODEL)
     try:
-        _load(model, path / _MODEL)
         states = json.loads((path / _RANDOM).read_text())
         for generator, state in zip(_random_generators(model), states, strict=True):
             generator.assign(state)
@@ -193,13 +193,16 @@ def _save(model: keras.Model, path: Path) -> None:
 
 
 def _load(model: keras.Model, path: Path) -> None:
-    model.load_weights(path)
-    weights = lora_weights(model)
-    if weights:
-        with zipfile.ZipFile(path) as archive, archive.open(_LORA) as file:
-            values = np.load(file, allow_pickle=False)
-            for weight, name in zip(weights, values.files, strict=True):
-                weight.assign(values[name])
+    try:
+        model.load_weights(path)
+        weights = lora_weights(model)
+        if weights:
+            with zipfile.ZipFile(path) as archive, archive.open(_LORA) as file:
+                values = np.load(file, allow_pickle=False)
+                for weight, name in zip(weights, values.files, strict=True):
+                    weight.assign(values[name])
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"the checkpoint {path} cannot be read: {error}") from None
 
 
 def _random_generators(model: keras.Model) -> list[keras.Variable]:

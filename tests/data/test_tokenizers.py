@@ -32,6 +32,15 @@ def test_a_text_of_known_parts_survives(trained, kind):
     assert tokenizer.decode(tokenizer.encode_known(SENTENCE)) == SENTENCE
 
 
+@pytest.mark.parametrize("kind", tokenizers.KINDS)
+@pytest.mark.parametrize("vocab_size", [60, 90, 120, 150])
+def test_what_a_text_begins_with_is_known(small_text, kind, vocab_size):
+    tokenizer = tokenizers.train(kind, Text.of(small_text), vocab_size, ("[MASK]",))
+    ids = tokenizer.encode_known(tokenizer.start)
+    assert len(ids)
+    assert not set(ids) & set(tokenizer.special_ids.values())
+
+
 def test_wordpiece_lowers_capitals(trained):
     tokenizer = trained["wordpiece"]
     assert tokenizer.decode(tokenizer.encode("The CAT sees")) == "the cat sees"

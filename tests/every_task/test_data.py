@@ -46,6 +46,18 @@ def test_data_of_another_kind_are_refused(task, file, message, data, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_what_is_for_testing_only_is_not_learnt_from(data, tmp_path, monkeypatch):
+    (tmp_path / "wmt13").mkdir()
+    for side in ("src.en", "src.es"):
+        path = tmp_path / "wmt13" / f"newstest2013-{side}.sgm"
+        path.write_text('<seg id="1">A sentence.</seg>\n')
+    monkeypatch.setenv("KERAZOO_MIRROR", str(tmp_path))
+    recipe = replace(recipe_of("translation", data), data=DataConfig(name="wmt13-en-es"))
+    with pytest.raises(InputError, match="'wmt13-en-es' is for testing only"):
+        train(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_texts_of_one_class_are_no_classification(data, tmp_path):
     path = tmp_path / "one.csv"
     path.write_text("text,label\na,x\nb,x\nc,x\n")
@@ -97,6 +109,11 @@ def test_a_model_that_cannot_do_a_task_is_refused(model, task, message, small_te
         (["bert-shakespeare", "--task.mask-share", "0.9"], "--task.mask-share is 0.9; it must be"),
         (["transformer-reverse", "--data.name", "pydoc"], "has text, and the task reads pairs"),
         (["transformer-reverse", "--task.beams", "0"], "--task.beams is 0; it must be at least 1"),
+        (
+            ["bert-squad", "--model.num-segments", "1"],
+            "--model.num-segments is 1, and the task tells two texts apart",
+        ),
+        (["transformer-spa", "--data.language", "fr"], "the languages of 'anki-spa-eng' are known"),
         (
             ["bert-sst", "--train.label-smoothing", "0.1"],
             "spreads a target over classes or tokens, and regression predicts neither",

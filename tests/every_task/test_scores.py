@@ -92,6 +92,45 @@ def test_a_run_of_another_task_is_no_baseline(run, baseline, message, finished):
         evaluate.main([str(finished[run]), "--baseline", str(finished[baseline])])
 
 
+def test_a_baseline_that_has_learnt_from_the_test_examples_is_refused(finished, data, tmp_path):
+    runs = []
+    for fold in (0, 1):
+        run = kerazoo.load(finished["classification"])
+        run.recipe = replace(run.recipe, data=DataConfig(name="mr", fold=fold))
+        runs.append(run)
+    evaluation = evaluate.Evaluation(runs[0], None, "mr test")
+    with pytest.raises(InputError, match="its fold is 1, not 0; compare runs of one fold"):
+        evaluate._against(evaluation, replaced_folder(runs[1], tmp_path), evaluate.Options(()))
+
+
+def replaced_folder(run, folder):
+    return kerazoo.runs.Run(folder, run.recipe, run.tokenizer, run.model, run.labels)
+
+
+def test_a_stride_is_for_texts(finished):
+    with pytest.raises(InputError, match="--stride 4 is for runs that predict a text"):
+        evaluate.score(kerazoo.load(finished["tagging"]), stride=4)
+
+
+def test_a_text_of_ones_own_is_scored_by_the_rules_of_its_language(finished, tmp_path):
+    run = kerazoo.load(finished["translation"])
+    for own, expected in (
+        (DataConfig(name="anki-cmn-eng"), "zh"),
+        (DataConfig(name="anki-cmn-eng", swap=True), "en"),
+        (DataConfig(text=tmp_path, language="es"), "es"),
+        (DataConfig(text=tmp_path), ""),
+    ):
+        run.recipe = replace(run.recipe, data=own)
+        found = evaluate._data(run, evaluate.Options((), text=tmp_path / "mine.txt"))
+        assert found.language == expected
+    (tmp_path / "mine.txt").write_text("abc\tcba\nab\tba\n")
+    own = DataConfig(text=tmp_path / "mine.txt", validation=tmp_path / "mine.txt", language="zh")
+    report = evaluate.score(run, own).report
+    assert "tok:zh" in report.scores["BLEU"].signature
+    with pytest.raises(InputError, match="the language is 'klingon'"):
+        evaluate.score(run, replace(own, language="klingon"))
+
+
 def test_other_data_are_read_as_the_run_reads_its_own(tmp_path, data):
     run = kerazoo.runs.Run(tmp_path, recipe_of("classification", data), None, None)
     own = DataConfig(text=data / "labels.csv", columns=("review", "stars"), cleaning=("lowercase",))

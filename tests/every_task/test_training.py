@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,6 +79,19 @@ def test_losses_by_name_train_in_half_precision_with_accumulation(data, tmp_path
     halves = {"precision": "float16", "accumulate": 2, "steps": 4, "validate_every": 4}
     run = train(recipe_of("masked", data, **halves), tmp_path / "run")
     assert np.isfinite(run.report["validation"]["loss"])
+
+
+def test_what_is_held_out_may_have_unknown_words_and_no_names(data, tmp_path):
+    (tmp_path / "new.txt").write_text("the zebra sees the cat again and again.\n" * 9)
+    masked = recipe_of("masked", data, steps=2, validate_every=2)
+    new = replace(masked.data, tokenizer="word", validation=tmp_path / "new.txt")
+    run = train(replace(masked, data=new), tmp_path / "masked")
+    assert (run.folder / "model.keras").is_file()
+    (tmp_path / "new.conll").write_text("the O\ncat O\n\na O\ndog O\n")
+    tagging = recipe_of("tagging", data, steps=2, validate_every=2)
+    new = replace(tagging.data, validation=tmp_path / "new.conll")
+    run = train(replace(tagging, data=new), tmp_path / "tagging")
+    assert "right: []" in (run.folder / "samples.txt").read_text()
 
 
 @pytest.mark.parametrize("content", ['{"labels": "', "[]", '{"labels": [1, 2]}'])

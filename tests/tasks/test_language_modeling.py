@@ -4,6 +4,7 @@ import pytest
 
 from kerazoo.data import batches, tokenizers
 from kerazoo.data.text import Text
+from kerazoo.errors import InputError
 from kerazoo.models import families
 from kerazoo.models.configs import GPTConfig, RNNConfig
 from kerazoo.tasks import language_modeling
@@ -94,6 +95,13 @@ def test_a_sliding_window_equals_token_by_token_by_hand(scored, stride):
         assert result.nats == pytest.approx(nats, rel=1e-5)
         assert result.correct == correct
         assert result.num_tokens == result.num_bytes == len(token_ids)
+
+
+@pytest.mark.parametrize("stride", [-1, 0, 9])
+def test_a_stride_that_would_leave_tokens_out_is_refused(scored, stride):
+    model, tokenizer, text = scored
+    with pytest.raises(InputError, match=f"the stride is {stride}; windows of 8 tokens need one"):
+        score(model, batches.tokenize(text, tokenizer), 8, stride)
 
 
 def test_more_context_does_not_change_which_tokens_count(scored):

@@ -15,16 +15,18 @@ from kerazoo.data.text import Text
 from kerazoo.data.tokenizers import BERT_TOKENS, PAIR_TOKENS
 from kerazoo.errors import InputError
 from kerazoo.models import families
-from kerazoo.models.configs import BERTConfig, RNNEncoderConfig, TransformerConfig
+from kerazoo.models.configs import BERTConfig, GPTConfig, RNNEncoderConfig, TransformerConfig
 from kerazoo.tasks.classification import Classification
 from kerazoo.tasks.configs import (
     ClassificationConfig,
     DialogueConfig,
     RegressionConfig,
+    SequenceToSequenceConfig,
     TaggingConfig,
 )
 from kerazoo.tasks.dialogue import Dialogue
 from kerazoo.tasks.regression import Regression
+from kerazoo.tasks.sequence_to_sequence import SequenceToSequence
 from kerazoo.tasks.tagging import Tagging
 from kerazoo.training.config import TrainConfig
 
@@ -95,6 +97,17 @@ def test_examples_are_made_anew_when_anything_that_they_depend_on_changes(
     same.encode(records)
     replace(task, config=ClassificationConfig(pooling="max", token_dropout=0.5)).encode(records)
     assert len(list((home / "tokens").iterdir())) == len(changed)
+
+
+def test_a_decoder_and_an_encoder_decoder_have_examples_of_their_own(home, tmp_path, small_text):
+    char = tokenizers.train("char", Text.of(small_text), 0, PAIR_TOKENS)
+    pair = {"source": "the cat " * 4, "target": "a dog " * 5}
+    records, sizes = records_of(tmp_path, [pair], "pairs"), set()
+    for model in (TransformerConfig, GPTConfig):
+        config = model(vocab_size=char.vocab_size, context_length=16, width=8, num_heads=2)
+        task = SequenceToSequence(SequenceToSequenceConfig(), config, TRAIN, char)
+        sizes.add(task.encode(records).num_tokens)
+    assert sizes == {16, 8}
 
 
 # === Classification ===

@@ -7,11 +7,12 @@ import pytest
 
 import kerazoo
 from kerazoo.data.datasets import DataConfig
+from kerazoo.errors import InputError
 from kerazoo.models import families
 from kerazoo.models.configs import GPTConfig
 from kerazoo.recipe import Recipe
 from kerazoo.train import train
-from kerazoo.training import callbacks, checkpoints, finetuning
+from kerazoo.training import callbacks, checkpoints, finetuning, optimizers
 from kerazoo.training.config import TrainConfig
 
 
@@ -99,6 +100,37 @@ def test_a_resumed_training_stops_where_the_uninterrupted_one_does(
 def test_a_training_on_the_clock_stops_early_too(losses, small_text, tmp_path):
     run = train(recipe_of(small_text, steps=None, minutes=5, patience=2), tmp_path / "run")
     assert run.report["steps"] == 8
+
+
+def test_a_training_that_scales_its_loss_resumes_to_the_same_weights(small_text, tmp_path, stop_at):
+    recipe = recipe_of(small_text, precision="float16", steps=6)
+    whole = train(recipe, tmp_path / "whole")
+    resumed = interrupted(recipe, tmp_path / "stopped", stop_at, 4)
+    for one, other in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    state = {}
+    for name in ("whole", "stopped"):
+        model = families.build(whole.model.config, "mixed_float16")
+        schedule = optimizers.make_schedule(recipe.train, 6)
+        model.compile(optimizers.make_optimizer(recipe.train, schedule, model.trainable_variables))
+        model.optimizer.build(model.trainable_variables)
+        checkpoints.restore(tmp_path / name, model)
+        state[name] = [variable.numpy() for variable in model.optimizer.variables]
+        assert int(model.optimizer.step_counter) == 6
+    for one, other in zip(*state.values(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "state.json", "random.json"])
+def test_a_damaged_checkpoint_is_refused_by_name(name, small_text, tmp_path, stop_at):
+    stop_at(4)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe_of(small_text), tmp_path / "run")
+    path = tmp_path / "run" / "checkpoints" / "step-00000004" / name
+    path.write_bytes(path.read_bytes()[:40] if name == "model.keras" else b"{")
+    stop_at(None)
+    with pytest.raises(InputError, match=r"the checkpoint .*step-00000004.* cannot be read"):
+        train(recipe_of(small_text), tmp_path / "run", resume=True)
 
 
 # === LoRA ===
