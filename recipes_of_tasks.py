@@ -36,17 +36,21 @@ _ADAM = TrainConfig(
 )
 
 _TRANSLATE = TrainConfig(
-    minutes=20,
-    batch_size=64,
-    optimizer="adam",
-    learning_rate=2e-3,
+    minutes=10,
+    batch_size=128,
+    optimizer="muon",
+    learning_rate=0.01,
+    adam_learning_rate=1.0,  # of the embeddings, most of which a batch does not touch
     final_learning_rate=0.0,
-    beta_2=0.98,
+    warmup=0.02,
+    weight_decay=0.01,
+    beta_2=0.95,
+    clip_norm=0.0,
     label_smoothing=0.1,
     validate_every=500,
 )
 _TRANSFORMER = TransformerConfig(
-    context_length=48, num_layers=2, num_heads=4, width=192, norm_first=True
+    context_length=48, num_layers=3, num_heads=4, width=128, dropout=0.0, norm_first=True
 )
 
 
@@ -136,7 +140,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "lstm-spa": Recipe(
         description="An LSTM with attention translates sentences from English into Spanish.",
-        model=RNNSeq2SeqConfig(context_length=48, width=256, dropout=0.1),
+        model=RNNSeq2SeqConfig(context_length=48, width=256),
         data=_pairs("anki-spa-eng", 6000),
         train=_TRANSLATE,
         task=TranslationConfig(),
@@ -145,7 +149,7 @@ RECIPES: dict[str, Recipe] = {
         description="A Transformer translates sentences from English into Chinese.",
         model=replace(_TRANSFORMER, dropout=0.2),
         data=_pairs("anki-cmn-eng", 6000),
-        train=replace(_TRANSLATE, minutes=10),
+        train=replace(_TRANSLATE, minutes=5),
         task=TranslationConfig(),
     ),
     "transformer-multi30k": Recipe(
@@ -160,12 +164,15 @@ RECIPES: dict[str, Recipe] = {
         ),
         data=_pairs("multi30k-tokenised", 10_000),
         train=replace(
-            _TRANSLATE,
-            minutes=None,
+            _ADAM,
+            steps=None,
             epochs=60,
             batch_size=128,
             learning_rate=5e-3,
             schedule="inverse-root",
+            beta_2=0.98,
+            label_smoothing=0.1,
+            validate_every=500,
         ),
         task=TranslationConfig(beams=5),
     ),
@@ -173,7 +180,7 @@ RECIPES: dict[str, Recipe] = {
         description="A Transformer sums up conversations.",
         model=TransformerConfig(context_length=256, num_layers=2, num_heads=4, width=192),
         data=_pairs("dialogsum", 8000),
-        train=replace(_TRANSLATE, minutes=None, epochs=20, batch_size=16, learning_rate=1e-3),
+        train=replace(_TRANSLATE, minutes=None, epochs=20, batch_size=32),
         task=SummarizationConfig(beams=4),
     ),
     "transformer-babi": Recipe(
@@ -196,7 +203,7 @@ RECIPES: dict[str, Recipe] = {
         description="An LSTM with attention makes conversation.",
         model=RNNSeq2SeqConfig(context_length=64, width=256, dropout=0.1),
         data=_pairs("chitchat", 8000),
-        train=replace(_ADAM, steps=None, minutes=20, batch_size=64, validate_every=500),
+        train=replace(_TRANSLATE, minutes=20, label_smoothing=0.0),
         task=DialogueConfig(),
     ),
     "transformer-reverse": Recipe(
@@ -232,20 +239,9 @@ RECIPES: dict[str, Recipe] = {
     # === Pre-training, for --init ===
     "bert-chitchat": Recipe(
         description="A BERT fills in hidden words of conversations: pre-training, ten CPU minutes.",
-        model=_BERT,
+        model=replace(_BERT, dropout=0.0),
         data=_pieces("chitchat"),
-        train=TrainConfig(
-            minutes=10,
-            batch_size=24,
-            optimizer="muon",
-            learning_rate=0.01,
-            final_learning_rate=0.0,
-            warmup=0.02,
-            weight_decay=0.01,
-            beta_2=0.95,
-            clip_norm=0.0,
-            validate_every=500,
-        ),
+        train=replace(_TRANSLATE, batch_size=24, label_smoothing=0.0),
         task=MaskedLanguageModelingConfig(mask_share=0.3, sentences="none"),
     ),
 }

@@ -37,6 +37,7 @@ class Row:
         options: what else stands in the command.
         varied: the option that differs from training to training.
         values: its values, one for each training.
+        init: the recipe of the pretrained run that each begins from; none for random weights.
     """
 
     recipe: str
@@ -44,12 +45,13 @@ class Row:
     options: tuple[str, ...] = ()
     varied: str = "--train.seed"
     values: tuple[int, ...] = (0, 1, 2)
+    init: str = ""
 
     @property
     def name(self) -> str:
         """The name of the row's runs."""
         words = [word.lstrip("-").replace("/", "-") for word in self.options]
-        return "-".join([self.recipe, *words])
+        return "-".join([self.recipe, *words, *(["from", self.init] if self.init else [])])
 
     @property
     def command(self) -> str:
@@ -57,13 +59,15 @@ class Row:
         values = ", ".join(map(str, self.values))
         if len(self.values) > 2:
             values = f"{self.values[0]}..{self.values[-1]}"
-        return " ".join(["python train.py", self.recipe, *self.options, self.varied, values])
+        init = ["--init", f"runs/{self.init}"] if self.init else []
+        return " ".join(["python train.py", self.recipe, *self.options, *init, self.varied, values])
 
 
 CNN = "CNN-rand (Kim 2014, his code)"
 ROWS = (
     Row("lstm-trec", f"88.2, {CNN}"),
     Row("bert-trec", f"88.2, {CNN}"),
+    Row("bert-trec", f"88.2, {CNN}", init="bert-chitchat"),
     Row("lstm-mr", f"75.9, {CNN}", varied="--data.fold", values=tuple(range(10))),
     Row("bert-sms"),
     Row("bert-sst"),
@@ -102,11 +106,18 @@ class Options:
 
 def trained(row: Row, value: int, out: Path) -> runs.Run:
     """Return a run of the row, trained now, by its command, if it is not there yet."""
-    folder = out / f"{row.name}-{row.varied.rsplit('.')[-1]}-{value}"
+    options = [*row.options, row.varied, str(value)]
+    if row.init:
+        run = in_folder(out / row.init, row.init)
+        options += ["--init", str(run.folder)]
+    return in_folder(out / f"{row.name}-{row.varied.rsplit('.')[-1]}-{value}", row.recipe, *options)
+
+
+def in_folder(folder: Path, *arguments: str) -> runs.Run:
+    """Return the run in a folder, trained now if it is not there yet."""
     if not (folder / "report.json").is_file():
-        command = [sys.executable, str(ROOT / "train.py"), row.recipe, *row.options]
-        command += [row.varied, str(value), "--out", str(folder), "--resume"]
-        subprocess.run(command, check=True)
+        command = [sys.executable, str(ROOT / "train.py"), *arguments]
+        subprocess.run([*command, "--out", str(folder), "--resume"], check=True)
     return runs.load(folder)
 
 

@@ -146,10 +146,10 @@ def load(config: DataConfig, kind: Kind = "text") -> Corpus:
             "--data.columns is for a table or .jsonl file of yours that --data.text names, with "
             "fields that the task reads; leave it out."
         )
-    if config.language and config.text is None:
+    if config.language and (config.text is None or kind == "text"):
         raise InputError(
-            f"--data.language {config.language} is for a file of yours that --data.text names, and "
-            f"the languages of '{config.name}' are known; leave it out."
+            f"--data.language {config.language} is for examples of yours that --data.text names, "
+            "of which answers in words are scored; leave it out."
         )
     if config.text is None:
         if config.validation is not None:

@@ -113,7 +113,10 @@ def test_a_model_that_cannot_do_a_task_is_refused(model, task, message, small_te
             ["bert-squad", "--model.num-segments", "1"],
             "--model.num-segments is 1, and the task tells two texts apart",
         ),
-        (["transformer-spa", "--data.language", "fr"], "the languages of 'anki-spa-eng' are known"),
+        (
+            ["transformer-spa", "--data.language", "fr"],
+            "--data.language fr is for examples of yours",
+        ),
         (
             ["bert-sst", "--train.label-smoothing", "0.1"],
             "spreads a target over classes or tokens, and regression predicts neither",
