@@ -17,10 +17,7 @@ from kerazoo.recipe import Recipe
 from kerazoo.train import train
 from kerazoo.training.config import TrainConfig
 
-pytestmark = [
-    pytest.mark.xdist_group("runs"),  # they share trainings
-    pytest.mark.usefixtures("without_xla"),
-]
+pytestmark = pytest.mark.usefixtures("without_xla")
 
 
 @pytest.fixture(scope="module")

@@ -90,6 +90,7 @@ def test_test_sets_of_wmt_are_read_as_by_sacrebleu(tmp_path, monkeypatch):
         segments = [f'<seg id="{n}">{text}</seg>' for n, text in enumerate(texts, start=1)]
         content = "\n".join(['<srcset setid="x">', '<doc docid="d">', *segments, "</doc>"])
         (folder / f"newstest2013-{side}.sgm").write_text(content, encoding="utf-8")
+    monkeypatch.setenv("KERAZOO_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("KERAZOO_MIRROR", str(tmp_path / "mirror"))
     corpus = corpus_of("wmt13-en-es")
     assert list(corpus.content) == ["test"]

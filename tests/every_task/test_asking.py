@@ -12,10 +12,7 @@ from kerazoo.tasks import registry
 from kerazoo.tasks.configs import DialogueConfig
 from kerazoo.tests.every_task.small_tasks import FILLER, PROMPTS, WRITERS, every_head
 
-pytestmark = [
-    pytest.mark.xdist_group("every task"),  # they share trainings
-    pytest.mark.usefixtures("without_xla"),
-]
+pytestmark = pytest.mark.usefixtures("without_xla")
 
 
 def asked(capsys, *arguments):

@@ -22,10 +22,7 @@ from kerazoo.tests.every_task.small_tasks import recipe_of
 from kerazoo.train import main, train
 from kerazoo.training.config import TrainConfig
 
-pytestmark = [
-    pytest.mark.xdist_group("every task"),  # they share trainings
-    pytest.mark.usefixtures("without_xla"),
-]
+pytestmark = pytest.mark.usefixtures("without_xla")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +48,7 @@ def test_what_is_for_testing_only_is_not_learnt_from(data, tmp_path, monkeypatch
     for side in ("src.en", "src.es"):
         path = tmp_path / "wmt13" / f"newstest2013-{side}.sgm"
         path.write_text('<seg id="1">A sentence.</seg>\n')
+    monkeypatch.setenv("KERAZOO_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("KERAZOO_MIRROR", str(tmp_path))
     recipe = replace(recipe_of("translation", data), data=DataConfig(name="wmt13-en-es"))
     with pytest.raises(InputError, match="'wmt13-en-es' is for testing only"):

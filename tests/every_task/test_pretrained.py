@@ -14,10 +14,7 @@ from kerazoo.tests.every_task.small_tasks import SIZE, TRAINING, recipe_of
 from kerazoo.train import train
 from kerazoo.training.config import TrainConfig
 
-pytestmark = [
-    pytest.mark.xdist_group("every task"),  # they share trainings
-    pytest.mark.usefixtures("without_xla"),
-]
+pytestmark = pytest.mark.usefixtures("without_xla")
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,7 @@ from kerazoo.errors import InputError
 from kerazoo.tests.every_task.small_tasks import TASKS, recipe_of
 from kerazoo.train import train
 
-pytestmark = [
-    pytest.mark.xdist_group("every task"),  # they share trainings
-    pytest.mark.usefixtures("without_xla"),
-]
+pytestmark = pytest.mark.usefixtures("without_xla")
 
 
 def test_the_table_sets_apart_what_cannot_be_compared(finished, tmp_path, capsys):

@@ -15,10 +15,7 @@ from kerazoo.tests.every_task.small_tasks import TASKS, every_task, recipe_of
 from kerazoo.train import train
 from kerazoo.training import checkpoints
 
-pytestmark = [
-    pytest.mark.xdist_group("every task"),  # they share trainings
-    pytest.mark.usefixtures("without_xla"),
-]
+pytestmark = pytest.mark.usefixtures("without_xla")
 
 
 def validation_of(run):

@@ -80,7 +80,6 @@ for path in folder.glob("*.keras"):
     return {name: np.load(folder / f"{number}.npy") for number, name in names.items()}
 
 
-@pytest.mark.xdist_group("contract")
 @every_model
 def test_a_saved_model_gives_the_same_logits_in_a_fresh_process(name, reloaded):
     np.testing.assert_array_equal(reloaded[name], make(name)(some_ids()))

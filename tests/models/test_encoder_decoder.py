@@ -112,7 +112,6 @@ for path in folder.glob("*.keras"):
 
 
 @every_model
-@pytest.mark.xdist_group("encoder-decoders")
 def test_a_saved_model_gives_the_same_logits_in_a_fresh_process(name, reloaded):
     np.testing.assert_array_equal(reloaded[name], made(name)(some_inputs()))
 
