@@ -293,10 +293,11 @@ def _against(
         return None
     data = _data(evaluation.run, options) or evaluation.run.recipe.data
     own = baseline.recipe.data
-    if data.text is own.text is None and data.name == own.name and data.fold != own.fold:
+    fold, own_fold = data.fold or 0, own.fold or 0  # without one, the first
+    if data.text is own.text is None and data.name == own.name and fold != own_fold:
         raise InputError(
             f"--baseline {baseline.folder} has learnt from what {evaluation.run.folder} is tested "
-            f"on, as its fold is {own.fold}, not {data.fold}; compare runs of one fold."
+            f"on, as its fold is {own_fold}, not {fold}; compare runs of one fold."
         )
     return score(baseline, data, options.split, options.stride)
 

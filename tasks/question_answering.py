@@ -187,7 +187,8 @@ class QuestionAnswering(HeadTask):
             return question_answering.score(given, references, "SQuAD 2.0")
 
         best = question_answering.best_threshold(found, scores, references)
-        at_best = {f"{name}, best threshold": above(best)[name] for name in self.shown}
+        scores_at_best = above(best)
+        at_best = {f"{name}, best threshold": scores_at_best[name] for name in self.shown}
         note = (
             f"best threshold: an answer is given where it is likelier than none by {best:.2f}, not "
             "by 0; found on these same questions, as SQuAD's own script does."

@@ -89,19 +89,17 @@ def test_a_run_of_another_task_is_no_baseline(run, baseline, message, finished):
         evaluate.main([str(finished[run]), "--baseline", str(finished[baseline])])
 
 
-def test_a_baseline_that_has_learnt_from_the_test_examples_is_refused(finished, data, tmp_path):
-    runs = []
-    for fold in (0, 1):
-        run = kerazoo.load(finished["classification"])
-        run.recipe = replace(run.recipe, data=DataConfig(name="mr", fold=fold))
-        runs.append(run)
-    evaluation = evaluate.Evaluation(runs[0], None, "mr test")
+def test_a_baseline_that_has_learnt_from_the_test_examples_is_refused(data, tmp_path, monkeypatch):
+    def run_of(fold):
+        recipe = replace(recipe_of("classification", data), data=DataConfig(name="mr", fold=fold))
+        return kerazoo.runs.Run(tmp_path / str(fold), recipe, None, None)
+
+    evaluation = evaluate.Evaluation(run_of(None), None, "mr test")
     with pytest.raises(InputError, match="its fold is 1, not 0; compare runs of one fold"):
-        evaluate._against(evaluation, replaced_folder(runs[1], tmp_path), evaluate.Options(()))
-
-
-def replaced_folder(run, folder):
-    return kerazoo.runs.Run(folder, run.recipe, run.tokenizer, run.model, run.labels)
+        evaluate._against(evaluation, run_of(1), evaluate.Options(()))
+    monkeypatch.setattr(evaluate, "score", lambda *_: "scored")
+    # Without a fold it is the first.
+    assert evaluate._against(evaluation, run_of(0), evaluate.Options(())) == "scored"
 
 
 def test_a_stride_is_for_texts(finished):
