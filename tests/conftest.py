@@ -39,13 +39,18 @@ def _own_cache(tmp_path_factory):
 def _forget_what_was_compiled():
     """Free the models of a module, which the caches of compiled functions would keep."""
     yield
-    for cache in gc.get_objects():
-        if isinstance(cache, functools._lru_cache_wrapper) and (
-            (cache.__module__ or "").startswith("kerazoo.")
-        ):
-            cache.cache_clear()
-    if "keras" in sys.modules:
+    caches = [
+        value
+        for name, module in sys.modules.items()
+        if name.startswith("kerazoo.")
+        for value in vars(module).values()
+        if isinstance(value, functools._lru_cache_wrapper) and value.cache_info().currsize
+    ]
+    for cache in caches:
+        cache.cache_clear()
+    if caches:
         sys.modules["keras"].utils.clear_session()
+    gc.freeze()  # What is left stays; looking through it again takes seconds.
 
 
 @pytest.fixture
@@ -95,6 +100,16 @@ def with_xla(without_xla, monkeypatch):
     decoding._generator.cache_clear()  # of generators that do without it
     yield
     decoding._generator.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def without_samples():
+    """Spare the trainings of a module the second in which a language model writes its sample."""
+    from kerazoo.tasks.language_modeling import LanguageModeling
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LanguageModeling, "sample", lambda *_: "A sample.")
+        yield
 
 
 @pytest.fixture(scope="session")

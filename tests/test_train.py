@@ -26,7 +26,7 @@ from kerazoo.train import main, train
 from kerazoo.training import checkpoints
 from kerazoo.training.config import TrainConfig
 
-pytestmark = pytest.mark.usefixtures("without_xla")
+pytestmark = pytest.mark.usefixtures("without_xla", "without_samples")
 
 ROOT = Path(__file__).parents[1]
 # The same training as options and as a recipe: small, with dropout, so that chance has a part.

@@ -7,6 +7,7 @@ from kerazoo.models.configs import (
     HMMConfig,
     LlamaConfig,
     RNNConfig,
+    TransformerConfig,
 )
 from kerazoo.models.sampling import Sampling
 
@@ -19,6 +20,7 @@ from kerazoo.models.sampling import Sampling
         (GPTConfig, {"num_layers": 0}, "--model.num-layers is 0; it must be at least 1"),
         (GPTConfig, {"dropout": 1.0}, "--model.dropout is 1.0; it must be from 0 to below 1"),
         (GPTConfig, {"width": 12, "positions": "rotary"}, "even head width"),
+        (TransformerConfig, {"width": 12, "positions": "rotary"}, "even head width"),
         (LlamaConfig, {"num_kv_heads": 3}, "--model.num-kv-heads 3 does not divide"),
         (BERTConfig, {"num_heads": 3}, "--model.num-heads 3 does not divide --model.width 128"),
         (BERTConfig, {"num_segments": 0}, "--model.num-segments is 0; it must be at least 1"),

@@ -29,7 +29,9 @@ V, S, T = 11, 9, 12
 SMALL = {"vocab_size": V, "context_length": 40, "width": 16, "dropout": 0.1}
 CONFIGS = {
     "transformer": TransformerConfig(**SMALL, num_layers=2),
-    "transformer pre-norm": TransformerConfig(**SMALL, num_layers=1, norm_first=True),
+    "transformer modern": TransformerConfig(
+        **SMALL, num_layers=1, norm_first=True, positions="rotary", qk_norm=True
+    ),
     **{
         f"{cell} {attention}": RNNSeq2SeqConfig(
             **SMALL, num_layers=num_layers, cell=cell, attention=attention

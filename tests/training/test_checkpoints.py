@@ -15,6 +15,8 @@ from kerazoo.train import train
 from kerazoo.training import callbacks, checkpoints, finetuning, optimizers
 from kerazoo.training.config import TrainConfig
 
+pytestmark = pytest.mark.usefixtures("without_samples")
+
 
 def recipe_of(text, init=None, **train_fields):
     fields = {"steps": 12, "validate_every": 2, "batch_size": 4, "xla": "off", **train_fields}
