@@ -18,6 +18,7 @@ import tyro
 
 from kerazoo import evaluate, files, runs
 from kerazoo.errors import InputError
+from kerazoo.metrics.table import COLUMNS
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
@@ -129,9 +130,9 @@ def line(row: Row, out: Path) -> str:
     cells = []
     for name in found[0].task.shown:
         values = [each[name] for each in rows]
-        shown = evaluate.COLUMNS[name].format(np.mean(values))
+        shown = COLUMNS[name].format(np.mean(values))
         if len(values) > 1:
-            low, high = (evaluate.COLUMNS[name].format(edge) for edge in (min(values), max(values)))
+            low, high = (COLUMNS[name].format(edge) for edge in (min(values), max(values)))
             shown += f" ({low} to {high})"
         cells.append(f"{name} {shown}")
     low, high = first["95 %"]

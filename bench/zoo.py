@@ -15,6 +15,7 @@ from typing import Any
 import tyro
 
 from kerazoo import evaluate, recipes, runs
+from kerazoo.metrics.table import COLUMNS
 from kerazoo.models.sampling import Sampling
 from kerazoo.train import train
 
@@ -66,7 +67,7 @@ def markdown(rows: Sequence[dict[str, Any]], columns: Sequence[str], last: str) 
         "|---|" + "---:|" * len(columns) + "---|",
     ]
     for row in rows:
-        cells = [evaluate.COLUMNS[name].format(row[name]) for name in columns]
+        cells = [COLUMNS[name].format(row[name]) for name in columns]
         lines.append(f"| `{row['run']}` | {' | '.join(cells)} | {row['sample']} |")
     return "\n".join(lines)
 
