@@ -50,7 +50,14 @@ _TRANSLATE = TrainConfig(
     validate_every=500,
 )
 _TRANSFORMER = TransformerConfig(
-    context_length=48, num_layers=3, num_heads=4, width=128, dropout=0.0, norm_first=True
+    context_length=48,
+    num_layers=2,
+    num_heads=4,
+    width=128,
+    dropout=0.0,
+    norm_first=True,
+    positions="rotary",
+    qk_norm=True,
 )
 
 

@@ -302,13 +302,20 @@ class TransformerConfig:
     """Share of activations dropped in training, from 0 to below 1."""
     norm_first: bool = False
     """Whether parts normalise their input (pre-norm), not the sum after them as published."""
+    positions: Literal["sinusoidal", "rotary"] = "sinusoidal"
+    """Waves added to the embeddings, as published, or rotated queries and keys where a text attends
+    to itself (Su et al. 2021)."""
+    qk_norm: bool = False
+    """Whether those queries and keys are normalised (Henry et al. 2020)."""
 
     def __post_init__(self):
         _at_least(self, 1, "context_length", "num_layers", "num_heads", "width")
         _at_least(self, 0, "vocab_size", "feed_forward_width")
         _share(self, "dropout")
         _divides(self, "num_heads", "width")
-        if self.width % 2:
+        if self.positions == "rotary":
+            _even_head(self, "--model.positions rotary")
+        elif self.width % 2:
             raise InputError(
                 f"--model.width is {self.width}; sinusoidal positions need an even one."
             )
@@ -401,7 +408,7 @@ def _even_width(config: RNNEncoderConfig | RNNSeq2SeqConfig) -> None:
         )
 
 
-def _even_head(config: GPTConfig | LlamaConfig, what: str) -> None:
+def _even_head(config: GPTConfig | LlamaConfig | TransformerConfig, what: str) -> None:
     if config.head_dim % 2:
         raise InputError(
             f"{what} needs an even head width, and width {config.width} / {config.num_heads} heads "

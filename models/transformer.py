@@ -9,6 +9,9 @@ Its blocks are post-norm, as published; `norm_first` makes them pre-norm, which 
 warm-up and needs one more normalisation after the last block (Xiong et al. 2020). Dropout is on the
 embeddings and on what each part adds, not on the weights of attention (section 5.4).
 
+Embeddings that learn fast outgrow the waves of PE, which stay as long as they are. Positions that
+are turns of queries and keys (`positions`) are as visible at the end as at the beginning.
+
 Shapes: B batch, S source positions, T positions, D width, H heads, K head width, V vocabulary,
 N blocks.
 """
@@ -102,8 +105,15 @@ class Transformer(EncoderDecoder):
         )
 
     def _make_attention(self, kind: type[Attention], name: str) -> Attention:
-        config = self.config
-        return kind(config.num_heads, config.head_dim, dtype=self.dtype_policy, name=name)
+        config, to_itself = self.config, kind is not CrossAttention
+        return kind(
+            config.num_heads,
+            config.head_dim,
+            rotary=to_itself and config.positions == "rotary",
+            qk_norm=to_itself and config.qk_norm,
+            dtype=self.dtype_policy,
+            name=name,
+        )
 
     def _make_feed_forward(self) -> FeedForward:
         return FeedForward(
@@ -118,8 +128,9 @@ class Transformer(EncoderDecoder):
     def embed(self, token_ids: Tensor, index: int | Tensor = 0, training: bool = False) -> Tensor:
         """Return what a first block sees: ids (B, T) from position `index` on to (B, T, D)."""
         x = self.token_embedding(token_ids) * self.config.width**0.5  # (B, T, D)
-        positions = index + ops.arange(ops.shape(token_ids)[1])
-        x = x + ops.cast(sinusoidal_positions(positions, self.config.width), x.dtype)
+        if self.config.positions == "sinusoidal":
+            positions = index + ops.arange(ops.shape(token_ids)[1])
+            x = x + ops.cast(sinusoidal_positions(positions, self.config.width), x.dtype)
         return self.dropout(x, training=training)
 
     def encode(
