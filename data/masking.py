@@ -132,27 +132,28 @@ class Masking:
 
         Returns:
             inputs: `token_ids` and `segment_ids`, (B, T) int32, and `mask_positions`, (B, M) int32.
-            targets: `mask_logits`, the tokens that stood there, (B, M) int32; unless "none",
-                `sentence_logits`, (B,) int32: 0 if the second stretch follows the first, else 1.
-            weights: for each target 1 where it counts, float32.
+            targets: `mask_logits`, the tokens that stood there, (B, M) int32; `sentence_logits`,
+                (B,) int32: 0 if the second stretch follows the first, else 1.
+            weights: for each target 1 where it counts, float32; with "none" no sentence does.
         """
         batch_size = starts.shape[0]
         chance = _Chance(tf.stack([tf.constant(self.seed, tf.int64), tf.cast(number, tf.int64)]))
         text = read_windows(tokens, starts, self.num_text_tokens)  # (B, L)
         if self.sentences == "none":
             first_length = tf.fill((batch_size, 1), self.num_text_tokens)
-            is_other = None
+            is_other = tf.zeros((batch_size,), tf.bool)
         else:
             text, first_length, is_other = self._pair(tokens, text, chance)
         token_ids, segment_ids = self._assembled(text, first_length)  # (B, T)
         shown, positions, weights = self._hidden(token_ids, chance)
 
         inputs = {"token_ids": shown, "segment_ids": segment_ids, "mask_positions": positions}
-        targets = {"mask_logits": tf.gather(token_ids, positions, batch_dims=1)}  # (B, M)
-        counted = {"mask_logits": weights}
-        if is_other is not None:
-            targets["sentence_logits"] = tf.cast(is_other, tf.int32)
-            counted["sentence_logits"] = tf.ones((batch_size,))
+        targets = {
+            "mask_logits": tf.gather(token_ids, positions, batch_dims=1),  # (B, M)
+            "sentence_logits": tf.cast(is_other, tf.int32),  # (B,)
+        }
+        is_asked = float(self.sentences != "none")
+        counted = {"mask_logits": weights, "sentence_logits": tf.fill((batch_size,), is_asked)}
         return inputs, targets, counted
 
     def _pair(self, tokens: TokenFile, text: tf.Tensor, chance: "_Chance") -> tuple:

@@ -88,10 +88,12 @@ class MaskedLanguageModeling(Task):
 
     def objectives(self, examples: TokenFile) -> dict[str, Any]:
         """Return a loss and an accuracy for each of the two questions."""
-        losses = {"mask_logits": CrossEntropy(self.train.label_smoothing, name="mask_loss")}
+        losses = {
+            "mask_logits": CrossEntropy(self.train.label_smoothing, name="mask_loss"),
+            "sentence_logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        }
         metrics = {"mask_logits": _accuracy()}
         if self.config.sentences != "none":
-            losses["sentence_logits"] = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
             metrics["sentence_logits"] = _accuracy()
         return {"loss": losses, "weighted_metrics": metrics}
 
@@ -244,9 +246,6 @@ def _compiled_sums(model: BERT) -> Callable:
     def sums(inputs: dict, targets: dict, weights: dict) -> tuple:
         logits, result = model(inputs), []
         for name in ("mask_logits", "sentence_logits"):
-            if name not in targets:
-                result += [0.0, 0.0, 0.0]
-                continue
             nats = cross_entropy(targets[name], logits[name])
             right = ops.cast(ops.argmax(logits[name], axis=-1) == targets[name], "float32")
             result += [

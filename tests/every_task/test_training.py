@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -70,6 +71,18 @@ def test_the_samples_and_the_card_show_what_it_has_learnt(task, finished):
     expected = {"continuation": "\n", "masked": "[MASK]", "tagging": "right: [('A"}
     assert expected.get(task, " -> ") in samples
     assert f'python generate.py {finished[task]} "' in card
+
+
+def test_a_bert_trains_without_a_question_about_sentences(data, tmp_path):
+    masked = recipe_of("masked", data, steps=4, validate_every=4)
+    alone = replace(masked, task=replace(masked.task, sentences="none"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # such as one of weights without a gradient
+        run = train(alone, tmp_path / "run")
+    loaded = kerazoo.load(run.folder)
+    score = loaded.task.score_in_training(loaded.model, validation_of(loaded), 10**6)
+    assert score.loss == pytest.approx(run.report["validation"]["loss"], rel=1e-4)
+    assert score.sentence_accuracy is None
 
 
 def test_losses_by_name_train_in_half_precision_with_accumulation(data, tmp_path):
