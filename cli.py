@@ -98,6 +98,8 @@ def _in_one_sentence(error: Exception) -> tuple[str, int] | None:
             f"the disk is full{f' (writing {where})' if where else ''}; make room, then repeat the "
             "command, a training with --resume. Nothing that was saved before is lost."
         ), 2
+    if isinstance(error, UnicodeDecodeError):
+        return "the input is not UTF-8 text; convert it, for example with iconv.", 2
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}.", 2
     return None

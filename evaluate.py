@@ -34,6 +34,7 @@ from kerazoo.errors import InputError
 from kerazoo.files import whole_file, write_text
 from kerazoo.metrics import report as reporting
 from kerazoo.metrics.table import COLUMNS, comparable, table
+from kerazoo.tasks.configs import LanguageModelingConfig
 
 if TYPE_CHECKING:
     from kerazoo.tasks.task import Score
@@ -67,6 +68,13 @@ class Options:
     """Write the scores to this file as CSV."""
     chart: Path | None = None
     """Write the chart of quality against training time to this PNG file."""
+
+    def __post_init__(self):
+        if self.text and self.name:
+            raise InputError(
+                f"both --text {self.text} and --name {self.name} say what to score on; leave one "
+                "of them out."
+            )
 
 
 _DESCRIPTION = (
@@ -125,10 +133,10 @@ def score(
         split = "test" if "test" in splits else "validation"
     if split not in splits:
         raise InputError(f"{corpus.name} has no {split} split; it has {', '.join(splits)}.")
-    if stride is not None and run.recipe.task.reads != "text":
+    if stride is not None and not isinstance(run.recipe.task, LanguageModelingConfig):
         raise InputError(
-            f"--stride {stride} is for runs that predict a text, and {run.folder} answers one "
-            "example after the other; leave it out."
+            f"--stride {stride} is for language models, whose window slides over the text, and "
+            f"{run.folder} has examples that stand side by side; leave it out."
         )
     result = run.task.score(run.model, run.task.encode(splits[split]), stride=stride)
     return Evaluation(run, result, f"{corpus.name} {split}")

@@ -14,10 +14,11 @@ python generate.py runs/my-translator < sentences.txt > translations.txt
 python generate.py runs/my-classifier --file reviews.txt --json > labels.jsonl
 """
 
+import io
 import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,9 @@ class Options(Sampling):
 def main(arguments: Sequence[str]) -> None:
     """Run `python generate.py` with these arguments."""
     options = parse(Options, arguments, "generate.py", "Ask a trained run, or let it write.")
+    for stream in (sys.stdin, sys.stdout):  # pipes of Windows have another encoding
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
     for name in ("max_tokens", "samples"):
         if getattr(options, name) < 1:
             raise InputError(
@@ -92,6 +96,9 @@ def main(arguments: Sequence[str]) -> None:
         speaker.answer(speaker.joined(prompts) or [None])
 
 
+_WRITING = ("max_tokens", "samples", "stop")
+
+
 class _Speaker:
     """A run, and how it is asked."""
 
@@ -105,8 +112,22 @@ class _Speaker:
             if value is not None
             and (name in ("sampler", "num_beams") or value != getattr(usual, name))
         }
+        if as_suits is None:
+            self._check_answers(given)
+            as_suits = usual
         stop = options.stop and options.stop.replace("\\n", "\n").replace("\\t", "\t")
         self.how = {"sampling": replace(as_suits, **given), "stop": stop}
+
+    def _check_answers(self, given: Mapping[str, Any]) -> None:
+        """Refuse what is for writing, where a run answers in another way."""
+        own = {field.name: field.default for field in fields(Options)}
+        names = [*given, *(n for n in _WRITING if getattr(self.options, n) != own[n])]
+        if names:
+            options = " and ".join(f"--{name.replace('_', '-')}" for name in names)
+            raise InputError(
+                f"{options} is for runs that write, and {self.run.folder} says what is there; "
+                "leave it out."
+            )
 
     def joined(self, prompts: Sequence[str]) -> list[str]:
         """Return the prompts; those that are the parts of a single one, joined with tabs."""

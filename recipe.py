@@ -5,7 +5,7 @@ that overrides it, `--model.num-layers 8`.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,8 @@ class Recipe:
                 f"--model.num-segments is {self.model.num_segments}, and the task tells two texts "
                 "apart; give at least 2."
             )
+        if isinstance(self.model, NGramConfig):
+            self._check_counts()
         for_pretrained = {
             "--train.frozen": self.train.frozen,
             "--train.layer-decay": self.train.layer_decay != 1 and self.train.layer_decay,
@@ -153,6 +155,27 @@ class Recipe:
                 f"{_name(self.task, _TASK_CONFIGS)} has examples that stand alone; leave it out."
             )
 
+    def _check_counts(self) -> None:
+        """Refuse settings of which a model that counts knows nothing."""
+        heeded = ("epochs", "validation_tokens", "report_tokens", "seed")
+        idle = [
+            f"--train.{entry.name.replace('_', '-')}"
+            for entry in fields(TrainConfig)
+            if entry.name not in heeded and getattr(self.train, entry.name) != entry.default
+        ]
+        if self.train.epochs not in (None, 1):
+            idle.append("--train.epochs")
+        if idle:
+            raise InputError(
+                "a model that counts reads its text once and has no steps to learn in; leave out "
+                f"{', '.join(idle)}."
+            )
+        if self.init is not None:
+            raise InputError(
+                f"--init {self.init} is for models that go on learning, and a model that counts "
+                "begins anew; leave it out."
+            )
+
     # === As JSON ===
 
     def to_json(self) -> dict[str, Any]:
@@ -160,10 +183,10 @@ class Recipe:
         content = asdict(self)
         content["model"] = {"family": _name(self.model, _MODEL_CONFIGS), **content["model"]}
         content["task"] = {"name": _name(self.task, _TASK_CONFIGS), **content["task"]}
-        content["init"] = None if self.init is None else str(Path(self.init).resolve())
+        content["init"] = None if self.init is None else _absolute(self.init)
         for name in ("text", "validation"):
             if content["data"][name] is not None:
-                content["data"][name] = str(Path(content["data"][name]).resolve())
+                content["data"][name] = _absolute(content["data"][name])
         return content
 
     @classmethod
@@ -186,6 +209,10 @@ class Recipe:
             task=_TASK_CONFIGS[task.pop("name")](**task),
             init=content["init"] and Path(content["init"]),
         )
+
+
+def _absolute(path: Path) -> str:
+    return str(Path(path).expanduser().resolve())
 
 
 def family(model: ModelConfig) -> str:

@@ -117,7 +117,14 @@ class Run:
             asked = " and ".join(map(_with_article, self.task.asks))
             how = model_card.command(self)
             raise InputError(f"{self.folder} needs {asked} to work on; give it, as in `{how}`.")
-        return texts
+        return self._as_cleaned(texts)
+
+    def _as_cleaned(self, texts: Sequence[str]) -> list[str]:
+        """Return the texts cleaned as the examples were that the model has learnt from."""
+        from .data import datasets, records
+
+        steps, kind = datasets.cleaning_steps(self.recipe.data), self.recipe.task.reads
+        return [records.as_cleaned(text, kind, steps) for text in texts]
 
     def predict(self, texts: Sequence[str]) -> list[Any]:
         """Return what the model says of each text, as data.
@@ -137,7 +144,7 @@ class Run:
             >>> run.predict(["What is the capital of France?"])[0].label  # doctest: +SKIP
             'location'
         """
-        return self.task.predict(self.model, texts)
+        return self.task.predict(self.model, self._as_cleaned(texts))
 
     def fill_mask(self, text: str, k: int = 5) -> list["Filling"]:  # noqa: F821
         """Return what BERT would put in the place of each [MASK], likeliest first.

@@ -78,6 +78,13 @@ class Options:
                 f"--training {self.training} is for --task generation, which looks for copies, and "
                 f"the task is {self.task}; leave it out."
             )
+        for name, tasks in _FOR_SOME_TASKS.items():
+            value = getattr(self, name)
+            if self.task not in tasks and value != getattr(type(self), name):
+                raise InputError(
+                    f"--{name} is for --task {' and '.join(tasks)}, and the task is {self.task}; "
+                    "leave it out."
+                )
         if self.references and self.task == "generation":
             raise InputError(
                 "--references is of no use to --task generation, where no text is the right one; "
@@ -85,6 +92,14 @@ class Options:
             )
 
 
+_FOR_SOME_TASKS = {
+    "labels": ("classification", "tagging"),
+    "scheme": ("tagging",),
+    "strict": ("tagging",),
+    "stemmer": ("summarization",),
+    "language": ("translation", "summarization", "qa", "dialogue", "generation"),
+}
+"""Options that other tasks have no use for."""
 Scorer = Callable[[Path], "Report"]
 
 

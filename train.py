@@ -7,10 +7,11 @@ python train.py gpt-shakespeare --resume           goes on after an interruption
 """
 
 import math
+import shlex
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -235,11 +236,6 @@ def _count(experiment: Experiment) -> tuple["State", int]:
     from kerazoo.training import checkpoints
 
     settings, learnt = experiment.recipe.train, experiment.learnt
-    if settings.epochs != 1:
-        raise InputError(
-            "a model that counts reads its text once; leave --train.steps, --train.epochs and "
-            "--train.minutes out."
-        )
     experiment.begin()
     start = time.perf_counter()
     experiment.model.fit(learnt.pieces())
@@ -263,7 +259,9 @@ def main(arguments: Sequence[str]) -> None:
         _list_recipes()
         return
     name, *rest = arguments
-    options = parse(_defaults(name, rest), rest, f"train.py {name}", recipes.find(name).description)
+    before = _defaults(name, rest)
+    options = parse(before, rest, f"train.py {name}", recipes.find(name).description)
+    _check_heeded(options, before)
     folder = options.out
     if folder is None:
         folder = run_folder.latest_folder(name) if options.resume else run_folder.new_folder(name)
@@ -278,11 +276,59 @@ def main(arguments: Sequence[str]) -> None:
     try:
         run = train(recipe, folder, name, options.resume)
     except KeyboardInterrupt:
+        again = shlex.join([*arguments, "--out", str(folder), "--resume"])
         raise InputError(
-            f"interrupted; `python train.py {' '.join(arguments)} --out {folder} --resume` goes on "
-            "from the last checkpoint."
+            f"interrupted; `python train.py {again}` goes on from the last checkpoint."
         ) from None
     print(f"\n{run.summary()}\n\n{run.sample()}\n\nTry it: python generate.py {folder}")
+
+
+def _check_heeded(options: Options, before: Options) -> None:
+    """Refuse options that were given and would have no effect beside the others.
+
+    A recipe may have such settings: Adam knows nothing of the weight decay that is there for
+    another optimizer.
+    """
+
+    def given(part: str, names: Iterable[str]) -> list[str]:
+        old, new = getattr(before, part), getattr(options, part)
+        return [
+            f"--{part}.{name.replace('_', '-')}"
+            for name in names
+            if getattr(old, name, None) != getattr(new, name, None)
+        ]
+
+    train, of_run = options.train, f"--init {options.init} brings its own"
+    idle = {
+        f"--train.optimizer {train.optimizer} has no use for it": given(
+            "train", _OF_OTHER_OPTIMIZERS[train.optimizer]
+        ),
+        f"--train.schedule {train.schedule} has no use for it": given(
+            "train", _OF_OTHER_SCHEDULES[train.schedule]
+        ),
+    }
+    if options.data.tokenizer in ("byte", "char"):
+        size = f"--data.tokenizer {options.data.tokenizer} has as many tokens as there are"
+        idle[size] = given("data", ["vocab_size"])
+    if options.init is not None:
+        names = {entry.name for entry in fields(options.model)} - {"context_length", "dropout"}
+        idle[of_run] = given("model", sorted(names)) + given("data", ["tokenizer", "vocab_size"])
+    for why, names in idle.items():
+        if names:
+            raise InputError(f"{' and '.join(names)} would change nothing: {why}; leave it out.")
+
+
+_OF_OTHER_OPTIMIZERS = {
+    "adamw": ("momentum", "adam_learning_rate"),
+    "adam": ("momentum", "adam_learning_rate", "weight_decay"),
+    "sgd": ("adam_learning_rate", "weight_decay", "beta_1", "beta_2"),
+    "muon": (),
+}
+_OF_OTHER_SCHEDULES = {
+    "cosine": ("constant_epochs", "decay"),
+    "inverse-root": ("constant_epochs", "decay", "final_learning_rate"),
+    "step": ("final_learning_rate", "warmup"),
+}
 
 
 def _defaults(name: str, arguments: Sequence[str]) -> Options:

@@ -129,6 +129,15 @@ def clean(pieces: Iterable[str], steps: Sequence[str]) -> Iterator[str]:
     return (line + "\n" for line in lines)
 
 
+def clean_text(text: str, steps: Sequence[str]) -> str:
+    """Return a text without a line end, such as a field of a record, after the named steps.
+
+    >>> clean_text("What is  it?", ["lowercase", "whitespace"])
+    'what is it?'
+    """
+    return "".join(clean([text], steps)).removesuffix("\n")
+
+
 def _lines(piece: str) -> list[str]:
     """Split at line ends only; `str.splitlines` also splits at form feeds and U+2028."""
     lines = re.split(r"\r\n|\n|\r", piece)

@@ -124,6 +124,12 @@ def find(name: str) -> Dataset:
     return DATASETS[name]
 
 
+def cleaning_steps(config: DataConfig) -> tuple[str, ...]:
+    """Return all steps that such data are cleaned by, the dataset's own before those chosen."""
+    own = find(config.name).cleaning if config.text is None else ()
+    return (*own, *config.cleaning)
+
+
 def load(config: DataConfig, kind: Kind = "text") -> Corpus:
     """Return the data that a `DataConfig` describes, fetching and preparing them first if need be.
 

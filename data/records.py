@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..errors import InputError
-from .cleaning import clean
+from .cleaning import clean_text
 from .sources import sha256
 
 Kind = Literal["text", "labels", "pairs", "tags", "questions", "dialogues"]
@@ -115,7 +115,7 @@ def cleaned(records: Iterable[Record], kind: Kind, steps: Sequence[str]) -> Iter
 
     @functools.lru_cache(maxsize=1 << 12)  # a turn of a dialogue is in the history of many records
     def cleaned_text(text: str) -> str:
-        return "".join(clean([text], steps)).removesuffix("\n")
+        return clean_text(text, steps)
 
     def cleaned_field(value: str | list[str]) -> str | list[str]:
         if isinstance(value, list):
@@ -129,6 +129,17 @@ def cleaned(records: Iterable[Record], kind: Kind, steps: Sequence[str]) -> Iter
         }
         if all(record[name] for name in _CLEANED_FIELDS[kind] if name in record):
             yield record
+
+
+def as_cleaned(text: str, kind: Kind, steps: Sequence[str]) -> str:
+    r"""Return a text that a person gives, its parts apart by tabs, cleaned as the records were.
+
+    >>> as_cleaned("Hello\tWho is it?", "dialogues", ["lowercase"])
+    'hello\twho is it?'
+    """
+    if not steps or kind not in _CLEANED_FIELDS:
+        return text
+    return "\t".join(clean_text(part, steps) for part in text.split("\t"))
 
 
 def swapped(records: Iterable[Record]) -> Iterator[Record]:

@@ -301,7 +301,18 @@ def train(
         special_tokens: names of tokens that stand for no text, such as `BERT_TOKENS`; they get the
             last ids and count towards `vocab_size`.
     """
-    backend = _BUILDERS[kind](text, vocab_size - len(special_tokens))
+    least = len(special_tokens) + 1
+    if vocab_size < least and kind not in ("byte", "char"):
+        raise InputError(f"--data.vocab-size is {vocab_size}; it must be at least {least}.")
+    try:
+        backend = _BUILDERS[kind](text, vocab_size - len(special_tokens))
+    except Exception as error:  # the library raises bare Exception
+        if "vocabulary is not large enough" not in str(error):
+            raise
+        raise InputError(
+            f"--data.vocab-size {vocab_size} has no room for all characters of the text; give a "
+            "larger one."
+        ) from None
     backend.add_special_tokens(list(special_tokens))
     return Tokenizer(kind, backend)
 

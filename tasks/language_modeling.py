@@ -233,6 +233,11 @@ class LanguageModeling(Task):
         """A line end, which is as near to nothing as most texts have, if the tokenizer has it."""
         return self.tokenizer.start
 
+    @property
+    def default_sampling(self) -> Sampling:
+        """At random."""
+        return Sampling()
+
     def write(self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL) -> list[str]:
         """Return each prompt with its continuation; several, of any lengths, at once."""
         token_ids = [self.tokenizer.encode_known(prompt) for prompt in prompts]

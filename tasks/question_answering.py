@@ -23,6 +23,7 @@ from ..data.records import Record, Records
 from ..data.windows import windows
 from ..errors import InputError
 from ..metrics import question_answering
+from ..metrics.languages import base_language
 from ..metrics.report import Report
 from ..metrics.score import Score
 from ..models.families import Model
@@ -179,7 +180,7 @@ class QuestionAnswering(HeadTask):
             found[record["id"]] = record["context"][start:stop]
             scores[record["id"]] = score
         if all(references.values()):
-            rules = "CMRC 2018" if language == "zh" else "SQuAD 1.1"
+            rules = "CMRC 2018" if base_language(language) == "zh" else "SQuAD 1.1"
             return Report(question_answering.score(found, references, rules))
 
         def above(threshold: float) -> dict[str, Score]:

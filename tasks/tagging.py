@@ -97,6 +97,8 @@ class Tagging(HeadTask):
 
     def examples(self, number: int, record: Record) -> Iterable[Example]:
         """Return windows: tokens, the word that each is the first of, its tag, and the record."""
+        for tag in set(record["tags"]):
+            tagging.check_tag(tag, "IOB2")
         token_ids, words = self._first_tokens(record["tokens"])
         known = {label: k for k, label in enumerate(self.labels)}
         # A tag that no training example has can be in what is scored, but not be learnt.

@@ -181,9 +181,9 @@ class Task:
     """Whether what it answers is part of what it is asked next, as in a conversation."""
 
     @property
-    def default_sampling(self) -> Sampling:
-        """How tokens are chosen unless a person says otherwise."""
-        return Sampling()
+    def default_sampling(self) -> Sampling | None:
+        """How tokens are chosen unless a person says otherwise; None where none are written."""
+        return None
 
     @property
     def start(self) -> str | None:

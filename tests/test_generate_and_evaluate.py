@@ -216,7 +216,11 @@ def test_folders_of_runs_beside_the_runs_are_passed_over(folders, capsys):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [([], "no run folder is given"), (["no-such-run"], "no run folder no-such-run")],
+    [
+        ([], "no run folder is given"),
+        (["no-such-run"], "no run folder no-such-run"),
+        (["no-such-run", "--text", "a.txt", "--name", "pydoc"], "both --text a.txt and --name"),
+    ],
 )
 def test_runs_that_are_not_there_are_refused(arguments, message):
     with pytest.raises(InputError, match=message):

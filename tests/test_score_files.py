@@ -227,6 +227,14 @@ def test_responses_are_scored_by_dialogue(write, run):
     assert content["scores"]["dialogue accuracy"]["value"] == 1
 
 
+@pytest.mark.parametrize("option", ["--stemmer", "--strict", "--scheme IOB1", "--language zh"])
+def test_options_of_other_tasks_are_refused(option, write):
+    write("a.txt", ["1"])
+    line = f"regression --predictions a.txt --references a.txt {option}"
+    with pytest.raises(InputError, match=f"{option.split()[0]} is for --task .* is regression"):
+        score_files.main(["--task", *line.split()])
+
+
 def test_an_empty_response_is_a_wrong_one(write, run):
     write("ref.txt", ["hello", "where to ?"])
     write("a.txt", ["hello", ""])

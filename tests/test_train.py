@@ -415,6 +415,15 @@ def test_options_override_the_recipe_and_a_length_replaces_its_length(small_text
         (["gpt-nano", "--model.vocab-size", "7", "--data.name", "pydoc"], "leave --model.vocab"),
         (["gpt-nano", "--data.name", "pidoc"], "did you mean 'pydoc'"),
         (["gpt-nano", "--data.text", "/no/such.txt"], "no file or folder /no/such.txt"),
+        (["gpt-nano", "--train.momentum", "0.5"], "--train.momentum would change nothing.*adamw"),
+        (["gpt-nano", "--train.decay", "0.9"], "--train.decay would change nothing.*cosine"),
+        (["gpt-nano", "--data.vocab-size", "99"], "--data.vocab-size would change nothing.*char"),
+        (["gpt-nano", "--init", "r", "--model.width", "8"], "--model.width would change nothing"),
+        (["gpt-nano", "--train.report-tokens", "1"], "--train.report-tokens is 1.*at least 2"),
+        (["gpt-nano", "--train.epochs", "inf"], "--train.epochs is inf"),
+        (["gpt-nano", "--train.seed", "4294967296"], "--train.seed.*below"),
+        (["ngram-shakespeare", "--train.batch-size", "3"], "leave out --train.batch-size"),
+        (["ngram-shakespeare", "--init", "runs/it"], "--init runs/it.*begins anew"),
     ],
 )
 def test_wrong_options_are_refused_by_name(arguments, message, tmp_path):

@@ -1,5 +1,6 @@
 """How to train, as data."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -89,13 +90,18 @@ class TrainConfig:
                 "give one of --train.steps, --train.epochs and --train.minutes."
             )
         positive = ("batch_size", "accumulate", "learning_rate", "constant_epochs", "decay")
-        for name in (given[0], *positive, "validate_every", "validation_tokens", "report_tokens"):
-            if not getattr(self, name) > 0:
-                self._refuse(name, "above 0")
+        for name in (given[0], *positive, "validate_every"):
+            if not 0 < getattr(self, name) < math.inf:
+                self._refuse(name, "a number above 0")
+        for name in ("validation_tokens", "report_tokens"):
+            if getattr(self, name) < 2:  # the first token of a text is not predicted
+                self._refuse(name, "at least 2")
         at_least_zero = ("weight_decay", "clip_norm", "adam_learning_rate", "seed")
         for name in (*at_least_zero, "patience", "lora_rank"):
             if not getattr(self, name) >= 0:
                 self._refuse(name, "0 or above")
+        if self.seed >= 1 << 32:
+            self._refuse("seed", "below 4,294,967,296")
         if self.frozen < -1:
             self._refuse("frozen", "-1, 0 or above")
         if not 0 < self.layer_decay <= 1:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,8 @@ from kerazoo import generate
 from kerazoo.errors import InputError
 from kerazoo.tasks import registry
 from kerazoo.tasks.configs import DialogueConfig
-from kerazoo.tests.every_task.small_tasks import FILLER, PROMPTS, WRITERS, every_head
+from kerazoo.tests.every_task.small_tasks import FILLER, PROMPTS, WRITERS, every_head, recipe_of
+from kerazoo.train import train
 
 pytestmark = pytest.mark.usefixtures("without_xla")
 
@@ -228,6 +230,24 @@ def test_each_word_of_a_sentence_longer_than_the_context_has_a_tag(finished):
     windows = list(run.task.examples(0, record))
     assert len(windows) > 1
     assert {word for window in windows for word in window["words"]} == set(range(-1, 50))
+
+
+def test_what_is_asked_is_cleaned_as_the_examples_were(data, tmp_path):
+    recipe = recipe_of("classification", data, steps=2, validate_every=2)
+    recipe = replace(recipe, data=replace(recipe.data, cleaning=("lowercase", "whitespace")))
+    run = train(recipe, tmp_path / "run")
+    small, capital = run.predict(["the cat", "The  CAT"])
+    assert small.probabilities == capital.probabilities
+    assert run.generate("The  CAT") == run.generate("the cat")
+
+
+@pytest.mark.parametrize(
+    "option", ["--temperature 2", "--samples 2", "--stop x", "--sampler top-k"]
+)
+def test_options_of_writing_are_refused_where_nothing_is_written(option, finished):
+    for task in ("classification", "masked"):
+        with pytest.raises(InputError, match=f"{option.split()[0]} is for runs that write"):
+            generate.main([str(finished[task]), "the c[MASK]t", *option.split()])
 
 
 def test_classes_come_with_probabilities(finished):

@@ -103,8 +103,10 @@ def test_a_baseline_that_has_learnt_from_the_test_examples_is_refused(data, tmp_
 
 
 def test_a_stride_is_for_texts(finished):
-    with pytest.raises(InputError, match="--stride 4 is for runs that predict a text"):
+    with pytest.raises(InputError, match="--stride 4 is for language models"):
         evaluate.score(kerazoo.load(finished["tagging"]), stride=4)
+    with pytest.raises(InputError, match="--stride 4 is for language models"):
+        evaluate.score(kerazoo.load(finished["masked"]), stride=4)
 
 
 def test_a_text_of_ones_own_is_scored_by_the_rules_of_its_language(finished, tmp_path):
