@@ -39,18 +39,13 @@ def _own_cache(tmp_path_factory):
 def _forget_what_was_compiled():
     """Free the models of a module, which the caches of compiled functions would keep."""
     yield
-    caches = [
-        value
-        for name, module in sys.modules.items()
-        if name.startswith("kerazoo.")
-        for value in vars(module).values()
-        if isinstance(value, functools._lru_cache_wrapper) and value.cache_info().currsize
-    ]
-    for cache in caches:
-        cache.cache_clear()
-    if caches:
-        sys.modules["keras"].utils.clear_session()
-    gc.freeze()  # What is left stays; looking through it again takes seconds.
+    for name, module in list(sys.modules.items()):
+        for value in vars(module).values() if name.startswith("kerazoo.") else ():
+            if isinstance(value, functools._lru_cache_wrapper):
+                value.cache_clear()
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()  # collects the garbage, too
+    gc.freeze()  # What is left stays; looking through it again and again takes seconds.
 
 
 @pytest.fixture

@@ -91,8 +91,10 @@ class TrainConfig:
             )
         positive = ("batch_size", "accumulate", "learning_rate", "constant_epochs", "decay")
         for name in (given[0], *positive, "validate_every"):
-            if not 0 < getattr(self, name) < math.inf:
-                self._refuse(name, "a number above 0")
+            if not getattr(self, name) > 0:
+                self._refuse(name, "above 0")
+            if math.isinf(getattr(self, name)):
+                self._refuse(name, "finite")
         for name in ("validation_tokens", "report_tokens"):
             if getattr(self, name) < 2:  # the first token of a text is not predicted
                 self._refuse(name, "at least 2")
