@@ -113,9 +113,8 @@ def cleaned(records: Iterable[Record], kind: Kind, steps: Sequence[str]) -> Iter
         yield from records
         return
 
-    @functools.lru_cache(maxsize=1 << 12)  # a turn of a dialogue is in the history of many records
-    def cleaned_text(text: str) -> str:
-        return clean_text(text, steps)
+    # A turn of a dialogue is in the history of many records.
+    cleaned_text = functools.lru_cache(1 << 12)(functools.partial(clean_text, steps=steps))
 
     def cleaned_field(value: str | list[str]) -> str | list[str]:
         if isinstance(value, list):

@@ -141,3 +141,12 @@ def test_records_are_counted_and_shown(capsys, mirror):
 def test_wrong_data_commands_are_refused(arguments, message):
     with pytest.raises(InputError, match=message):
         command.main(arguments)
+
+
+def test_input_that_is_no_utf_8_is_told_in_one_sentence():
+    with pytest.raises(UnicodeDecodeError) as caught:
+        b"caf\xe9".decode("utf-8")
+    assert cli._in_one_sentence(caught.value) == (
+        "the input is not UTF-8 text; convert it, for example with iconv.",
+        2,
+    )
