@@ -17,7 +17,7 @@ import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -52,6 +52,34 @@ class EncodedRecords:
     num_tokens: int
     """Tokens of the column that the task counts."""
 
+    def sample(self, limit: int) -> "EncodedRecords":
+        """Return examples with about `limit` tokens, all of each record that is among them.
+
+        The records are spread evenly over the file, which may be sorted by length or by label.
+        """
+        if limit >= self.num_tokens:
+            return self
+        of_examples = np.arange(self.num_examples)  # the record of each
+        if "record" in self.columns:
+            of_examples = self.columns["record"].values
+        all_records = np.unique(of_examples)
+        number = max(1, limit * len(all_records) // self.num_tokens)
+        chosen = all_records[np.arange(number) * len(all_records) // number]
+        examples = np.flatnonzero(np.isin(of_examples, chosen))
+        columns = {name: column.some(examples) for name, column in self.columns.items()}
+        if "record" in columns:
+            numbers = np.searchsorted(chosen, columns["record"].values).astype(np.int32)
+            columns["record"] = Column(numbers, columns["record"].starts)
+        records = replace(self.records, numbers=frozenset(chosen.tolist()))
+        num_tokens = round(self.num_tokens * len(examples) / self.num_examples)
+        return replace(
+            self,
+            records=records,
+            columns=columns,
+            num_examples=len(examples),
+            num_tokens=num_tokens,
+        )
+
 
 @dataclass(frozen=True)
 class Column:
@@ -68,6 +96,11 @@ class Column:
     def __getitem__(self, number: int) -> np.ndarray:
         """Return what one example has, (length,)."""
         return self.values[self.starts[number] : self.starts[number + 1]]
+
+    def some(self, numbers: np.ndarray) -> "Column":
+        """Return the column of some of the examples, in memory."""
+        starts = np.cumsum([0, *self.lengths[numbers]])
+        return Column(np.concatenate([self[n] for n in numbers]), starts)
 
     @cached_property
     def lengths(self) -> np.ndarray:
@@ -203,18 +236,15 @@ class Batches:
             yield from batches[order[skipped:]]
             chunk, skipped = chunk + 1, 0
 
-    def in_order(self, limit: int | None = None) -> Iterator[tuple[np.ndarray, Any]]:
-        """Yield the first examples, the longest first, in batches of one size.
-
-        Args:
-            limit: how many examples; None for all.
+    def in_order(self) -> Iterator[tuple[np.ndarray, Any]]:
+        """Yield the examples, the longest first, in batches of one size.
 
         Yields:
             The numbers of the examples, (B,), -1 where the last batch is filled up, and the batch.
         """
-        number = min(self.lengths.size, limit or self.lengths.size)
+        number = self.lengths.size
         numbers = np.full(-(-number // self.batch_size) * self.batch_size, -1)
-        numbers[:number] = np.argsort(-self.lengths[:number], kind="stable")
+        numbers[:number] = np.argsort(-self.lengths, kind="stable")
         for batch in numbers.reshape(-1, self.batch_size):
             yield batch, self._filled(batch)
 

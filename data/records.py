@@ -25,6 +25,7 @@ from .sources import sha256
 
 Kind = Literal["text", "labels", "pairs", "tags", "questions", "dialogues"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+ANSWERED_IN_WORDS: tuple[Kind, ...] = ("pairs", "questions", "dialogues")
 Record = dict[str, Any]
 
 _CLEANED_FIELDS: dict[str, tuple[str, ...]] = {
@@ -44,19 +45,23 @@ class Records:
         kind: which fields a record has.
         languages: the languages of the texts, such as ("en",), for pairs of source and target;
             empty where they are not known.
+        numbers: which lines, counted from 0; None for all.
     """
 
     path: Path
     kind: Kind
     languages: tuple[str, ...] = ()
+    numbers: frozenset[int] | None = None
 
     def __iter__(self) -> Iterator[Record]:
         # With this `newline`, lines end at line feeds and not at what is in a text.
         with open(self.path, encoding="utf-8", newline="\n") as file:
-            yield from map(json.loads, file)
+            for number, line in enumerate(file):
+                if self.numbers is None or number in self.numbers:
+                    yield json.loads(line)
 
     def __len__(self) -> int:
-        return self._number
+        return self._number if self.numbers is None else len(self.numbers)
 
     @functools.cached_property
     def _number(self) -> int:

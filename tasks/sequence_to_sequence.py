@@ -129,8 +129,7 @@ class SequenceToSequence(SupervisedTask):
         self, model: LanguageModel, examples: EncodedRecords, limit: int
     ) -> SequenceScore:
         """Score the right targets, without writing any."""
-        number = self.first_examples(examples, limit)
-        batches = self._batches(examples, SCORING_BATCH).in_order(number)
+        batches = self._batches(examples.sample(limit), SCORING_BATCH).in_order()
         sums = sums_of_windows(model, (batch for _, batch in batches), xla=False)
         return SequenceScore(*np.sum([list(map(float, each)) for each in sums], axis=0).tolist())
 
@@ -142,9 +141,10 @@ class SequenceToSequence(SupervisedTask):
         stride: int | None = None,
     ) -> TaskScore:
         """Score the right targets, and write each to see how good it is."""
-        number = self.first_examples(examples, limit)
-        loss = self.score_in_training(model, examples, limit or examples.num_tokens).loss
-        records = examples.records.head(number)
+        if limit is not None:
+            examples = examples.sample(limit)
+        loss = self.score_in_training(model, examples, examples.num_tokens).loss
+        records = list(examples.records)
         written = self.answer_all(model, records)
         report = self.report(records, written, language_of(examples.records))
         return TaskScore(loss, report, self.shown)

@@ -119,33 +119,21 @@ class SupervisedTask(Task):
         limit: int | None = None,
         stride: int | None = None,
     ) -> TaskScore:
-        """Score what the model says of the examples, or of the first with so many tokens."""
-        number = self.first_examples(examples, limit)
-        outputs, loss = self._outputs(model, examples, number)
+        """Score what the model says of the examples, or of some that have so many tokens."""
+        if limit is not None:
+            examples = examples.sample(limit)
+        outputs, loss = self._outputs(model, examples)
         answers = self.answers(examples, outputs)
         records = examples.records.head(len(answers))
         report = self.report(records, answers, language_of(examples.records))
         return TaskScore(loss, report, self.shown)
 
-    def first_examples(self, examples: EncodedRecords, limit: int | None) -> int:
-        """Return how many examples have `limit` tokens, at least one and only whole records."""
-        if limit is None or limit >= examples.num_tokens:
-            return examples.num_examples
-        starts = examples.columns[self.counted].starts
-        number = max(1, int(np.searchsorted(starts, limit, side="right")) - 1)
-        if "record" not in examples.columns:
-            return number
-        of_examples = examples.columns["record"].values
-        return int(np.searchsorted(of_examples, of_examples[number - 1], side="right"))
-
-    def _outputs(
-        self, model: Model, examples: EncodedRecords, number: int
-    ) -> tuple[list[np.ndarray], float]:
-        """Return what the model says of each of the first examples, and its mean loss."""
+    def _outputs(self, model: Model, examples: EncodedRecords) -> tuple[list[np.ndarray], float]:
+        """Return what the model says of each example, and its mean loss."""
         forward = _compiled_forward(model)
-        outputs: list[np.ndarray] = [np.zeros(0)] * number
+        outputs: list[np.ndarray] = [np.zeros(0)] * examples.num_examples
         loss = weight = 0.0
-        for numbers, batch in self._batches(examples, SCORING_BATCH).in_order(number):
+        for numbers, batch in self._batches(examples, SCORING_BATCH).in_order():
             inputs, right, weights = batch
             of_batch = keras.ops.convert_to_numpy(forward(inputs))
             loss += float(np.sum(weights * self.losses(right, of_batch)))
@@ -161,7 +149,7 @@ class SupervisedTask(Task):
             return []
         made = [example for n, record in enumerate(records) for example in self.examples(n, record)]
         examples = encoded.in_memory(made)
-        outputs, _ = self._outputs(model, examples, examples.num_examples)
+        outputs, _ = self._outputs(model, examples)
         return self.answers(examples, outputs)
 
     # === Pieces of examples and batches ===

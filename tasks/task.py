@@ -150,7 +150,7 @@ class Task:
     # === Scores ===
 
     def score_in_training(self, model: Model, examples: Examples, limit: int) -> Score:
-        """Score a model on the first `limit` tokens, as often as training asks for it."""
+        """Score a model on about `limit` tokens, as often as training asks for it."""
         return self.score(model, examples, limit)
 
     def score(
@@ -165,7 +165,7 @@ class Task:
         Args:
             model: the model.
             examples: the split.
-            limit: the most tokens to look at; None for all.
+            limit: about how many tokens to look at; None for all.
             stride: for a text read through a sliding window, the tokens that it slides by.
         """
         raise NotImplementedError

@@ -74,9 +74,10 @@ class TrainConfig:
     validate_every: int = 250
     """Steps from one validation, with its checkpoint, to the next."""
     validation_tokens: int = 20_000
-    """The most tokens that a validation in training looks at."""
+    """About how many tokens a validation in training looks at: the first of a text, or of examples
+    from everywhere in the file."""
     report_tokens: int = 1_000_000
-    """The most tokens that the validation after the training looks at."""
+    """About how many tokens the validation after the training looks at."""
     seed: int = 0
     """Decides initial weights, dropout and the order of the data."""
 

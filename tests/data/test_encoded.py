@@ -85,6 +85,28 @@ def test_a_split_without_examples_is_refused(home, tmp_path):
     assert not any((home / "tokens").iterdir())
 
 
+def test_a_sample_has_whole_records_from_everywhere_in_the_file(home, tmp_path):
+    """A file may be sorted, so that its beginning is no fair sample."""
+
+    def two_windows(number, record):
+        for window in (record["text"], record["text"].upper()):
+            (example,) = letters(number, {"text": window})
+            yield {**example, "record": np.array([number], np.int32)}
+
+    records = records_of(tmp_path, *(letter * 5 for letter in "abcdefghij"))
+    examples = encoded.encode(records, "key", two_windows, "token_ids")
+    assert examples.sample(100) is examples
+    sample = examples.sample(40)
+    assert (sample.num_examples, sample.num_tokens) == (8, 40)
+    assert [record["text"][0] for record in sample.records] == ["a", "c", "f", "h"]
+    assert sample.records.head(2) == list(sample.records)[:2]
+    assert len(sample.records) == 4
+    first = [chr(sample.columns["token_ids"][n][0]) for n in range(8)]
+    assert first == ["a", "A", "c", "C", "f", "F", "h", "H"]
+    assert sample.columns["record"].values.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert examples.sample(1).num_examples == 2  # a record at least
+
+
 # === Batches ===
 
 
@@ -184,16 +206,16 @@ def test_a_batch_is_no_longer_than_the_model_can_read():
     assert max(widths) == 20
 
 
-@pytest.mark.parametrize(("examples", "limit"), [(1, None), (7, None), (8, None), (50, 10), (5, 9)])
-def test_in_order_each_example_comes_once_with_its_number(examples, limit):
+@pytest.mark.parametrize("examples", [1, 7, 8, 50])
+def test_in_order_each_example_comes_once_with_its_number(examples):
     column = some_column(examples)
     seen = []
-    for numbers, (told, table) in batches_of(column, 4).in_order(limit):
+    for numbers, (told, table) in batches_of(column, 4).in_order():
         assert len(numbers) == 4
         np.testing.assert_array_equal(numbers, told)
         for number, row in zip(numbers, table, strict=True):
             values = column[number] if number >= 0 else []
             assert row.tolist() == [*values, *[0] * (len(row) - len(values))]
         seen += [number for number in numbers.tolist() if number >= 0]
-    assert sorted(seen) == list(range(min(examples, limit or examples)))
+    assert sorted(seen) == list(range(examples))
     assert np.all(np.diff(column.lengths[seen]) <= 0)
