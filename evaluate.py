@@ -17,7 +17,6 @@ scores files that other programs wrote; see `score_files.py`.
 """
 
 import csv
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,8 +29,9 @@ from rich.console import Console
 from kerazoo import runs, score_files
 from kerazoo.cli import parse
 from kerazoo.data import datasets
+from kerazoo.data.records import ANSWERED_IN_WORDS
 from kerazoo.errors import InputError
-from kerazoo.files import whole_file, write_text
+from kerazoo.files import whole_file, write_json
 from kerazoo.metrics import report as reporting
 from kerazoo.metrics.table import COLUMNS, comparable, table
 from kerazoo.tasks.configs import LanguageModelingConfig
@@ -178,7 +178,7 @@ def main(arguments: Sequence[str]) -> None:
             shown.show(console, whole=options.report or len(found) == 1, named=len(found) > 1)
     if options.json:
         contents = [shown.to_json() for shown in reports]
-        write_text(options.json, json.dumps(contents, indent=2, ensure_ascii=False) + "\n")
+        write_json(options.json, contents)
     if options.csv:
         with (
             whole_file(options.csv) as scratch,
@@ -206,7 +206,7 @@ def _data(run: runs.Run, options: Options) -> datasets.DataConfig | None:
     reads_records = reads != "text"
     as_own = {"swap": own.swap, "cleaning": own.cleaning} if reads_records else {}
     if options.text is not None:
-        if reads_records:
+        if reads in ANSWERED_IN_WORDS:
             as_own["language"] = own.language or _language(own)
         if options.text.suffix.lower() in TABLES and reads_records:
             as_own["columns"] = own.columns
@@ -306,14 +306,10 @@ class _Shown:
             lines = reporting.compare(self.evaluation.report, self.baseline.report)
             content["details"] |= reporting.to_json(lines, self.evaluation.report)
             content["baseline"] = self.baseline.run.folder.name
-        return {name: None if _is_nan(value) else value for name, value in content.items()}
+        return content
 
 
 _NO_CLASSES = {"classes": {}, "confusion": None}
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
 
 
 # === The chart ===

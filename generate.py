@@ -31,7 +31,7 @@ from kerazoo.data import datasets
 from kerazoo.data.annotated_files import read_lines
 from kerazoo.errors import InputError
 from kerazoo.metrics.novelty import by_novelty
-from kerazoo.models.sampling import SamplerKind, Sampling
+from kerazoo.models.sampling import HEEDED, SamplerKind, Sampling
 
 BATCH = 64
 """Lines of a pipe or a file that are answered at a time."""
@@ -115,8 +115,10 @@ class _Speaker:
         if as_suits is None:
             self._check_answers(given)
             as_suits = usual
+        sampling = replace(as_suits, **given)
+        self._check_heeded(given, sampling.sampler)
         stop = options.stop and options.stop.replace("\\n", "\n").replace("\\t", "\t")
-        self.how = {"sampling": replace(as_suits, **given), "stop": stop}
+        self.how = {"sampling": sampling, "stop": stop}
 
     def _check_answers(self, given: Mapping[str, Any]) -> None:
         """Refuse what is for writing, where a run answers in another way."""
@@ -128,6 +130,17 @@ class _Speaker:
                 f"{options} is for runs that write, and {self.run.folder} says what is there; "
                 "leave it out."
             )
+
+    @staticmethod
+    def _check_heeded(given: Iterable[str], sampler: SamplerKind) -> None:
+        """Refuse what is for another way of choosing the next token."""
+        for name in given:
+            able = [kind for kind, heeded in HEEDED.items() if name in heeded]
+            if able and sampler not in able:
+                raise InputError(
+                    f"--{name.replace('_', '-')} is for --sampler {' or '.join(able)}, and this is "
+                    f"{sampler}; leave it out, or give that sampler."
+                )
 
     def joined(self, prompts: Sequence[str]) -> list[str]:
         """Return the prompts; those that are the parts of a single one, joined with tabs."""

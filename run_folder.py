@@ -1,6 +1,5 @@
 """How a training keeps its run: the folder that `runs.py` describes, begun and finished."""
 
-import json
 import os
 import platform
 import re
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import model_card
 from .data.datasets import Corpus
 from .errors import InputError
-from .files import whole_file, write_text
+from .files import whole_file, write_json, write_text
 from .recipe import Recipe
 from .runs import FORMAT, Run, read_json, read_recipe, version
 
@@ -163,11 +162,6 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "cores": os.cpu_count(),
     }
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

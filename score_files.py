@@ -12,7 +12,6 @@
 References are a file of the same kind, or, for translation, summarization and dialogue, several.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -25,7 +24,7 @@ from rich.console import Console
 from .cli import parse
 from .data import annotated_files as files
 from .errors import InputError
-from .files import write_text
+from .files import write_json
 
 if TYPE_CHECKING:
     from .metrics.report import Report
@@ -126,7 +125,7 @@ def main(arguments: Sequence[str]) -> None:
             "baseline": str(options.baseline) if options.baseline else None,
             **report.to_json(lines, result),
         }
-        write_text(options.json, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        write_json(options.json, content)
 
 
 def _translation(options: Options) -> Scorer:

@@ -258,21 +258,11 @@ def main(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         _list_recipes()
         return
-    name, *rest = arguments
-    before = _defaults(name, rest)
-    options = parse(before, rest, f"train.py {name}", recipes.find(name).description)
-    _check_heeded(options, before)
+    name = arguments[0]
+    recipe, options = parse_arguments(arguments)
     folder = options.out
     if folder is None:
         folder = run_folder.latest_folder(name) if options.resume else run_folder.new_folder(name)
-    recipe = replace(
-        recipes.find(name),
-        model=options.model,
-        data=options.data,
-        train=options.train,
-        task=options.task,
-        init=options.init,
-    )
     try:
         run = train(recipe, folder, name, options.resume)
     except KeyboardInterrupt:
@@ -281,6 +271,21 @@ def main(arguments: Sequence[str]) -> None:
             f"interrupted; `python train.py {again}` goes on from the last checkpoint."
         ) from None
     print(f"\n{run.summary()}\n\n{run.sample()}\n\nTry it: python generate.py {folder}")
+
+
+def parse_arguments(arguments: Sequence[str]) -> tuple[Recipe, Options]:
+    """Return the recipe that `python train.py` with these arguments trains, and all they say.
+
+    Raises:
+        InputError: if there is no such recipe or option, or an option has no effect.
+    """
+    name, *rest = arguments
+    recipe = recipes.find(name)
+    before = _defaults(recipe, rest)
+    options = parse(before, rest, f"train.py {name}", recipe.description)
+    _check_heeded(options, before)
+    own = {part: getattr(options, part) for part in ("model", "data", "train", "task", "init")}
+    return replace(recipe, **own), options
 
 
 def _check_heeded(options: Options, before: Options) -> None:
@@ -307,6 +312,11 @@ def _check_heeded(options: Options, before: Options) -> None:
             "train", _OF_OTHER_SCHEDULES[train.schedule]
         ),
     }
+    if isinstance(options.model, NGramConfig):
+        smoothing = options.model.smoothing
+        idle[f"--model.smoothing {smoothing} has no use for it"] = given(
+            "model", _OF_OTHER_SMOOTHINGS.get(smoothing, ("k", "backoff"))
+        )
     if options.data.tokenizer in ("byte", "char"):
         size = f"--data.tokenizer {options.data.tokenizer} has as many tokens as there are"
         idle[size] = given("data", ["vocab_size"])
@@ -329,11 +339,11 @@ _OF_OTHER_SCHEDULES = {
     "inverse-root": ("constant_epochs", "decay", "final_learning_rate"),
     "step": ("final_learning_rate", "warmup"),
 }
+_OF_OTHER_SMOOTHINGS = {"add-k": ("backoff",), "stupid-backoff": ("k",)}
 
 
-def _defaults(name: str, arguments: Sequence[str]) -> Options:
+def _defaults(recipe: Recipe, arguments: Sequence[str]) -> Options:
     """Return the options before the arguments; a length that those give replaces the recipe's."""
-    recipe = recipes.find(name)
     given = [length for length in LENGTHS if any(_names(a, length) for a in arguments)]
     settings = recipe.train
     if given:

@@ -19,6 +19,7 @@ import tyro
 from kerazoo import evaluate, files, runs
 from kerazoo.errors import InputError
 from kerazoo.metrics.table import COLUMNS
+from kerazoo.train import parse_arguments, train
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
@@ -115,11 +116,16 @@ def trained(row: Row, value: int, out: Path) -> runs.Run:
 
 
 def in_folder(folder: Path, *arguments: str) -> runs.Run:
-    """Return the run in a folder, trained now if it is not there yet."""
+    """Return the run in a folder, trained now if it is not there yet.
+
+    Raises:
+        InputError: if the run there is one of another recipe, such as an earlier state of this one.
+    """
     if not (folder / "report.json").is_file():
         command = [sys.executable, str(ROOT / "train.py"), *arguments]
         subprocess.run([*command, "--out", str(folder), "--resume"], check=True)
-    return runs.load(folder)
+    recipe, _ = parse_arguments(arguments)
+    return train(recipe, folder, arguments[0], resume=True)  # it has ended
 
 
 def line(row: Row, out: Path) -> str:

@@ -39,9 +39,11 @@ class Options:
 
 
 def trained(name: str, folder: Path, minutes: float) -> runs.Run:
-    """Return the run of that recipe, trained now if it is not there yet."""
-    if (folder / "report.json").is_file():
-        return runs.load(folder)
+    """Return the run of that recipe, trained now if it is not there yet.
+
+    Raises:
+        InputError: if the run there is one of another recipe, such as an earlier state of this one.
+    """
     recipe = recipes.find(name)
     if recipe.train.minutes is not None:
         recipe = replace(recipe, train=replace(recipe.train, minutes=minutes))

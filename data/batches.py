@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import InputError
-from ..files import whole_file, write_text
+from ..files import whole_file, write_json
 from .sources import home
 from .text import Text
 from .tokenizers import LOSSY, Tokenizer
@@ -94,7 +94,7 @@ def tokenize(text: Text, tokenizer: Tokenizer) -> TokenFile:
         lossy=tokenizer.kind in LOSSY,
     )
     fields = {name: value for name, value in asdict(tokens).items() if name != "path"}
-    write_text(about, json.dumps(fields))
+    write_json(about, fields)
     return tokens
 
 

@@ -22,7 +22,7 @@ from . import (
 from .cleaning import check
 from .dataset import FOLDS, SPLITS, Dataset
 from .datasets_of_text import TRAINING_FRACTION
-from .records import Kind, Records, check_steps
+from .records import ANSWERED_IN_WORDS, Kind, Records, check_steps
 from .text import Text
 from .tokenizers import TokenizerKind
 
@@ -152,7 +152,7 @@ def load(config: DataConfig, kind: Kind = "text") -> Corpus:
             "--data.columns is for a table or .jsonl file of yours that --data.text names, with "
             "fields that the task reads; leave it out."
         )
-    if config.language and (config.text is None or kind == "text"):
+    if config.language and (config.text is None or kind not in ANSWERED_IN_WORDS):
         raise InputError(
             f"--data.language {config.language} is for examples of yours that --data.text names, "
             "of which answers in words are scored; leave it out."

@@ -6,6 +6,15 @@ from typing import Literal
 from ..errors import InputError
 
 SamplerKind = Literal["greedy", "temperature", "top-k", "top-p", "beam", "contrastive"]
+HEEDED: dict[SamplerKind, tuple[str, ...]] = {
+    "greedy": (),
+    "temperature": ("temperature",),
+    "top-k": ("temperature", "k"),
+    "top-p": ("temperature", "p"),
+    "beam": ("num_beams",),
+    "contrastive": ("candidates", "alpha"),
+}
+"""What each way of choosing knows of; all may be given a seed."""
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,8 @@ def test_streamed_text_is_the_text_at_once(folders):
         (["no-such-run"], "no run folder no-such-run"),
         (["{run}", "x", "--temperature", "0"], "--temperature is 0.0; it must be above 0"),
         (["{run}", "x", "--sampler", "topk"], "'topk'.*--sampler.*'top-k'"),
+        (["{run}", "x", "--num-beams", "3"], "--num-beams is for --sampler beam.*temperature"),
+        (["{run}", "x", "--sampler", "top-k", "--p", "0.5"], "--p is for --sampler top-p.*top-k"),
         (["{run}", "x", "--max-tokens", "0"], "--max-tokens is 0; it must be at least 1"),
         (["{run}", ""], "empty prompt"),
     ],

@@ -21,7 +21,7 @@ def test_the_options_of_a_command_in_the_readme_exist(script, arguments):
     arguments = shlex.split(arguments)
     if script == "train":
         if arguments:
-            parse(train._defaults(arguments[0], arguments), arguments[1:], "", "")
+            train.parse_arguments(arguments)
     elif arguments[0] == "files":
         parse(score_files.Options, arguments[1:], "", "")
     else:

@@ -17,6 +17,7 @@ from kerazoo import recipes, run_folder, runs
 from kerazoo.data.datasets import DataConfig
 from kerazoo.errors import InputError, TrainingStopped
 from kerazoo.evaluate import evaluate
+from kerazoo.evaluate import main as evaluate_runs
 from kerazoo.models import families
 from kerazoo.models.configs import GPTConfig, NGramConfig, RNNConfig
 from kerazoo.recipe import Recipe
@@ -332,6 +333,17 @@ def test_a_model_that_counts_is_trained_kept_and_scored_like_any_other(small_tex
     assert float(row["val_bits_per_byte"]) < 0.8
 
 
+def test_an_infinite_loss_is_no_number_in_json(small_text, tmp_path):
+    counted = counting_recipe(small_text)
+    certain = replace(counted.model, order=40, smoothing="maximum-likelihood")
+    run = train(replace(counted, model=certain), tmp_path / "run")
+    assert kerazoo.load(run.folder).report["validation"]["loss"] is None
+    scores = tmp_path / "scores.json"
+    evaluate_runs([str(run.folder), "--json", str(scores)])
+    assert "Infinity" not in scores.read_text()
+    assert "Infinity" not in (run.folder / "report.json").read_text()
+
+
 def test_a_model_that_counts_refuses_a_length(small_text, tmp_path):
     with pytest.raises(InputError, match="reads its text once"):
         train(counting_recipe(small_text, epochs=None, steps=5), tmp_path / "run")
@@ -423,6 +435,7 @@ def test_options_override_the_recipe_and_a_length_replaces_its_length(small_text
         (["gpt-nano", "--train.epochs", "inf"], "--train.epochs is inf"),
         (["gpt-nano", "--train.seed", "4294967296"], "--train.seed.*below"),
         (["ngram-shakespeare", "--train.batch-size", "3"], "leave out --train.batch-size"),
+        (["ngram-shakespeare", "--model.k", "0.2"], "--model.k would change nothing.*kneser-ney"),
         (["ngram-shakespeare", "--init", "runs/it"], "--init runs/it.*begins anew"),
     ],
 )

@@ -116,6 +116,10 @@ def test_a_model_that_cannot_do_a_task_is_refused(model, task, message, small_te
             "--data.language fr is for examples of yours",
         ),
         (
+            ["bert-sst", "--data.text", "reviews.csv", "--data.language", "fr"],
+            "--data.language fr is for examples of yours.*of which answers in words are scored",
+        ),
+        (
             ["bert-sst", "--train.label-smoothing", "0.1"],
             "spreads a target over classes or tokens, and regression predicts neither",
         ),
