@@ -67,6 +67,9 @@ def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
     training that had to stop exits with 1. `--debug` shows tracebacks.
     """
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    for stream in (sys.stdin, sys.stdout):  # pipes of Windows have another encoding
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
     try:
         command(arguments)
         sys.stdout.flush()

@@ -154,7 +154,8 @@ def main(arguments: Sequence[str]) -> None:
         return
     options = parse(Options, arguments, "evaluate.py", _DESCRIPTION)
     # runs/* has charts, too, and folders with runs of their own.
-    folders = [path for path in options.runs if not (path.is_file() or _has_runs(path))]
+    given = [path for pattern in options.runs for path in _matching(pattern)]
+    folders = [path for path in given if not (path.is_file() or _has_runs(path))]
     if not folders:
         raise InputError("no run folder is given; give some, such as runs/*.")
     loaded = [runs.load(folder) for folder in folders]
@@ -189,6 +190,13 @@ def main(arguments: Sequence[str]) -> None:
             writer.writeheader()
             writer.writerows(rows)
     _write_chart(loaded, options.chart)
+
+
+def _matching(path: Path) -> list[Path]:
+    """Return the paths that a pattern stands for, which a shell of Windows leaves as it is."""
+    if "*" not in path.name or path.exists():
+        return [path]
+    return sorted(path.parent.glob(path.name))
 
 
 def _has_runs(folder: Path) -> bool:
@@ -266,6 +274,12 @@ def _against(
         return None
     data = _data(evaluation.run, options) or evaluation.run.recipe.data
     own = baseline.recipe.data
+    of_run = evaluation.run.recipe.data
+    if (own.cleaning, own.swap) != (of_run.cleaning, of_run.swap):
+        raise InputError(
+            f"--baseline {baseline.folder} has learnt from texts that were cleaned or swapped in "
+            f"another way than those of {evaluation.run.folder}; compare runs that read the same."
+        )
     fold, own_fold = data.fold or 0, own.fold or 0  # without one, the first
     if data.text is own.text is None and data.name == own.name and fold != own_fold:
         raise InputError(
@@ -325,10 +339,15 @@ def _write_chart(loaded: Sequence[runs.Run], path: Path | None) -> None:
                 "it out."
             )
         return
-    path = path or drawn[0].folder.parent / "quality.png"
-    with whole_file(path) as scratch:
-        chart(drawn).savefig(scratch, dpi=120, format="png")
-    print(f"Chart of quality against training time: {path}")
+    place = path or drawn[0].folder.parent / "quality.png"
+    try:
+        with whole_file(place) as scratch:
+            chart(drawn).savefig(scratch, dpi=120, format="png")
+    except PermissionError:
+        if path:
+            raise
+        return  # nobody has asked for one beside runs that others may only read
+    print(f"Chart of quality against training time: {place}")
 
 
 def _course(run: runs.Run) -> list[tuple[float, float]]:

@@ -14,7 +14,6 @@ python generate.py runs/my-translator < sentences.txt > translations.txt
 python generate.py runs/my-classifier --file reviews.txt --json > labels.jsonl
 """
 
-import io
 import itertools
 import json
 import sys
@@ -68,9 +67,6 @@ class Options(Sampling):
 def main(arguments: Sequence[str]) -> None:
     """Run `python generate.py` with these arguments."""
     options = parse(Options, arguments, "generate.py", "Ask a trained run, or let it write.")
-    for stream in (sys.stdin, sys.stdout):  # pipes of Windows have another encoding
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")
     for name in ("max_tokens", "samples"):
         if getattr(options, name) < 1:
             raise InputError(
@@ -165,7 +161,15 @@ class _Speaker:
         dataset = datasets.DATASETS.get(data.name)
         is_list = data.text is None and dataset is not None and dataset.one_a_line
         if is_list and not self.run.task.asks:
-            _print_novelty(texts, datasets.load(data))
+            self._print_novelty(texts)
+
+    def _print_novelty(self, texts: list[str]) -> None:
+        try:
+            corpus = datasets.load(self.run.recipe.data)
+        except InputError as error:  # a run can be where its data are not
+            print(f"\nWhich of them are new cannot be told: {error}")
+        else:
+            _print_novelty(texts, corpus)
 
     def answer_lines(self, lines: Iterable[str]) -> None:
         """Answer each line by a line, some lines at a time; an empty one by an empty one."""

@@ -126,6 +126,16 @@ class Recipe:
             )
         if isinstance(self.model, NGramConfig):
             self._check_counts()
+        if isinstance(self.model, HMMConfig) and self.train.precision != "float32":
+            raise InputError(
+                f"--train.precision {self.train.precision} is for models with products of matrices "
+                "to speed up; a hidden Markov model computes in float32, so leave it out."
+            )
+        if self.train.frozen == -1 and self.train.layer_decay != 1:
+            raise InputError(
+                f"--train.layer-decay {self.train.layer_decay} slows the parts below the head "
+                "down, and --train.frozen -1 lets none of them learn; leave one of them out."
+            )
         for_pretrained = {
             "--train.frozen": self.train.frozen,
             "--train.layer-decay": self.train.layer_decay != 1 and self.train.layer_decay,
@@ -157,7 +167,7 @@ class Recipe:
 
     def _check_counts(self) -> None:
         """Refuse settings of which a model that counts knows nothing."""
-        heeded = ("epochs", "validation_tokens", "report_tokens", "seed")
+        heeded = ("epochs", "validation_tokens", "report_tokens")
         idle = [
             f"--train.{entry.name.replace('_', '-')}"
             for entry in fields(TrainConfig)

@@ -40,10 +40,16 @@ def check_free(folder: Path, recipe: Recipe, resume: bool) -> None:
                     f"the run in {folder} has --{name.replace('_', '-')} {there.get(name)}, not "
                     f"{here[name]}; resume it as it was begun, or choose another --out."
                 )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and not (folder.is_dir() and _is_free(folder, resume)):
         raise InputError(
             f"{folder} exists and is no run folder; choose another --out, or empty it."
         )
+
+
+def _is_free(folder: Path, resume: bool) -> bool:
+    """Tell whether nothing is there, or what a training that was killed at once has left."""
+    left = {"tokenizer.json", "labels.json"} if resume else set()
+    return {path.name for path in folder.iterdir()} <= left
 
 
 def begin(
@@ -52,6 +58,7 @@ def begin(
     recipe: Recipe,
     task: "Task",
     examples: Mapping[str, "Examples"],
+    resume: bool,
 ) -> None:
     """Make the run folder with its settings, its tokenizer and its labels, or check that it fits.
 
@@ -61,12 +68,21 @@ def begin(
         recipe: the recipe.
         task: has the tokenizer and the labels.
         examples: the splits.
+        resume: whether the run may be there already.
 
     Raises:
-        InputError: if the run there was begun with other data.
+        InputError: if the run there was begun with other data, or has been begun by another process
+            since `check_free` looked.
     """
     data = {split: content.text_sha256 for split, content in examples.items()}
     path = folder / "config.json"
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        if not resume and any(folder.iterdir()):
+            raise InputError(
+                f"another training has begun in {folder} in the meantime; choose another --out."
+            ) from None
     if path.is_file():
         if read_json(path)["data"] != data:
             raise InputError(
@@ -74,7 +90,6 @@ def begin(
                 "back, or start a new run."
             )
         return
-    folder.mkdir(parents=True, exist_ok=True)
     task.tokenizer.save(folder / "tokenizer.json")
     if task.labels:
         write_json(folder / "labels.json", {"labels": task.labels})

@@ -194,8 +194,8 @@ def load(folder: str | os.PathLike) -> Run:
     path = next((path for path in map(folder.joinpath, _MODELS) if path.is_file()), None)
     if path is None:
         raise InputError(
-            f"the run {folder} has not been trained to its end; go on with `python train.py "
-            f"{_recipe_name(folder)} --out {folder} --resume`."
+            f"the run {folder} has not been trained to its end; go on with the command that began "
+            f"it, `python train.py {_recipe_name(folder)} ...`, and --out {folder} --resume."
         )
     return Run(
         folder,

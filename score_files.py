@@ -23,8 +23,10 @@ from rich.console import Console
 
 from .cli import parse
 from .data import annotated_files as files
+from .data.text import Text
 from .errors import InputError
 from .files import write_json
+from .metrics.languages import base_language
 
 if TYPE_CHECKING:
     from .metrics.report import Report
@@ -84,6 +86,10 @@ class Options:
                     f"--{name} is for --task {' and '.join(tasks)}, and the task is {self.task}; "
                     "leave it out."
                 )
+        if self.stemmer and base_language(self.language) != "en":
+            raise InputError(
+                f"--stemmer is for English, and --language is {self.language}; leave one out."
+            )
         if self.references and self.task == "generation":
             raise InputError(
                 "--references is of no use to --task generation, where no text is the right one; "
@@ -170,8 +176,13 @@ def _classification(options: Options) -> Scorer:
     from .metrics.report import Report
 
     gold_path = _one_reference(options)
-    references = files.read_lines(gold_path)
+    references, _ = files.read_labels(gold_path)
     labels = options.labels or sorted(set(references))
+    if len(labels) > classification.MOST_LABELS:
+        raise InputError(
+            f"{gold_path} has {len(labels):,} different labels; classification has at most "
+            f"{classification.MOST_LABELS:,}."
+        )
     files.check_labels(gold_path, enumerate(references, start=1), labels)
 
     def score(path: Path) -> Report:
@@ -264,13 +275,13 @@ def _numbered_types(
 
 def _qa(options: Options) -> Scorer:
     from .metrics import question_answering
-    from .metrics.languages import base_language
     from .metrics.report import Report
 
     questions = files.read_questions(_one_reference(options))
-    rules = "SQuAD 2.0" if questions.is_version_2 else "SQuAD 1.1"
-    if base_language(options.language) == "zh":
-        rules = "CMRC 2018"
+    is_answered = all(questions.answers.values())
+    rules = question_answering.rules_for(options.language, is_answered)
+    if rules == "SQuAD 1.1" and questions.is_version_2:
+        rules = "SQuAD 2.0"
 
     def score(path: Path) -> Report:
         answers = files.read_answers(path)
@@ -316,11 +327,12 @@ def _generation(options: Options) -> Scorer:
     from .metrics import generation
     from .metrics.report import Report
 
-    training = "\n".join(files.read_lines(options.training)) if options.training else None
+    training = Text.of(options.training) if options.training else None
 
     def score(path: Path) -> Report:
         texts = [_with_new_lines(line) for line in files.read_lines(path)]
-        return Report(generation.score(texts, options.language, training))
+        pieces = training.pieces() if training else None
+        return Report(generation.score(texts, options.language, pieces))
 
     return score
 

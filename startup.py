@@ -32,23 +32,28 @@ _CHATTER = re.compile(
 @contextlib.contextmanager
 def _without_chatter() -> Iterator[None]:
     """Hold back what is written to file descriptor 2, then pass on all but the start-up lines."""
-    sys.stderr.flush()
     try:
         original = os.dup(2)
     except OSError:  # no standard error at all, as under pythonw
         yield
         return
+    _flush()
     with tempfile.TemporaryFile() as held_back:
         os.dup2(held_back.fileno(), 2)
         try:
             yield
         finally:
-            sys.stderr.flush()
+            _flush()
             os.dup2(original, 2)
             held_back.seek(0)
             kept = [line for line in held_back if not _CHATTER.match(line)]
             os.write(original, b"".join(kept))
             os.close(original)
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
+        sys.stderr.flush()
 
 
 # Parameters of mallopt, from glibc's malloc.h.
@@ -64,7 +69,8 @@ def _keep_freed_memory() -> None:
     # Other C libraries than glibc have no mallopt.
     with contextlib.suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        if not mallopt(_M_MMAP_THRESHOLD, 1 << 30):
+            mallopt(_M_MMAP_THRESHOLD, 1 << 25)  # the most of older ones
         mallopt(_M_TRIM_THRESHOLD, 1 << 30)
         mallopt(_M_TOP_PAD, 1 << 26)
 

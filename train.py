@@ -7,7 +7,9 @@ python train.py gpt-shakespeare --resume           goes on after an interruption
 """
 
 import math
+import os
 import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -93,7 +95,7 @@ def train(
             f"dataset, and score the run with `python evaluate.py RUN --name {corpus.name}`."
         )
     pretrained = runs.load(recipe.init) if recipe.init is not None else None
-    if resume and (folder / "tokenizer.json").is_file():
+    if resume and (folder / "config.json").is_file():
         tokenizer = tokenizers.Tokenizer.load(folder / "tokenizer.json")
     elif pretrained is not None:
         tokenizer = pretrained.tokenizer.with_special_tokens(recipe.task.special_tokens)
@@ -112,7 +114,7 @@ def train(
     if pretrained is not None:
         initialise(model, pretrained.model, str(recipe.init))
     finetuning.prepare(model, settings)
-    experiment = Experiment(folder, name, recipe, corpus, tokenizer, task, examples, model)
+    experiment = Experiment(folder, name, recipe, corpus, tokenizer, task, examples, model, resume)
     learn = _count if isinstance(recipe.model, NGramConfig) else _fit
     state, num_tokens = learn(experiment)
     if settings.lora_rank:
@@ -137,6 +139,7 @@ class Experiment:
     task: "Task"
     examples: dict[str, "Examples"]
     model: "Model"
+    resume: bool
 
     @property
     def learnt(self) -> "Examples":
@@ -150,7 +153,7 @@ class Experiment:
 
     def begin(self) -> None:
         """Make the run folder, and say what happens next."""
-        run_folder.begin(self.folder, self.name, self.recipe, self.task, self.examples)
+        run_folder.begin(self.folder, self.name, self.recipe, self.task, self.examples, self.resume)
         size = self.model.count_params()
         learning = sum(math.prod(v.shape) for v in getattr(self.model, "trainable_variables", ()))
         part = f", {learning:,} of them learning" if 0 < learning < size else ""
@@ -199,9 +202,8 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
 
     # Training.
     experiment.begin()
-    progress = callbacks.Length(
-        settings, total_steps, task.tokens_per_step, state.step, state.seconds
-    )
+    tokens_per_step = experiment.learnt.num_tokens / steps_per_epoch
+    progress = callbacks.Length(settings, total_steps, tokens_per_step, state.step, state.seconds)
     kept = checkpoints.Checkpoints(folder, progress, state)
     if progress.share < 1 and not state.is_over(settings.patience):
         learner.fit(
@@ -228,7 +230,7 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
         )
     checkpoints.load_best(folder, learner)
     state = checkpoints.read_state(folder)
-    return state, state.step * task.tokens_per_step
+    return state, round(state.step * tokens_per_step)
 
 
 def _count(experiment: Experiment) -> tuple["State", int]:
@@ -266,7 +268,8 @@ def main(arguments: Sequence[str]) -> None:
     try:
         run = train(recipe, folder, name, options.resume)
     except KeyboardInterrupt:
-        again = shlex.join([*arguments, "--out", str(folder), "--resume"])
+        again = [*arguments, "--out", folder.as_posix(), "--resume"]
+        again = subprocess.list2cmdline(again) if os.name == "nt" else shlex.join(again)
         raise InputError(
             f"interrupted; `python train.py {again}` goes on from the last checkpoint."
         ) from None
@@ -317,6 +320,8 @@ def _check_heeded(options: Options, before: Options) -> None:
         idle[f"--model.smoothing {smoothing} has no use for it"] = given(
             "model", _OF_OTHER_SMOOTHINGS.get(smoothing, ("k", "backoff"))
         )
+    if options.data.text is not None:
+        idle[f"--data.text {options.data.text} is what it learns from"] = given("data", ["name"])
     if options.data.tokenizer in ("byte", "char"):
         size = f"--data.tokenizer {options.data.tokenizer} has as many tokens as there are"
         idle[size] = given("data", ["vocab_size"])

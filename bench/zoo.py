@@ -1,6 +1,6 @@
 """Train every family on the same Shakespeare, and write the comparison into the README.
 
-    python bench/zoo.py                  trains what is not in runs/zoo yet, about half an hour
+    python bench/zoo.py                  trains what is not in runs/zoo yet, 20 minutes in all
     python bench/zoo.py --minutes 0.1    a quick look; leaves the README alone
 
 Each model has the same time to learn; those that count take what they need. All are scored on the

@@ -25,10 +25,20 @@ _TAG = re.compile(r"<(?:!--.*?--|/?[A-Za-z][^<>]*|![A-Za-z][^<>]*)>")
 # web: zero-width space, word joiner, byte order mark, bidirectional marks. The zero-width joiner
 # stays: it is part of emoji and of several scripts.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff]")
+_LINE_END = re.compile(r"\r\n|\n|\r(?!\Z)")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PHONE = re.compile(
-    r"(?<![\w.])(?:\+\d{1,3}[ .-]?)?"
-    r"(?:\(\d{2,5}\)[ .-]?\d{2,4}(?:[ .-]\d{2,4}){1,4}|\d{2,4}(?:[ .-]\d{2,4}){2,4})(?!\w)"
+    r"""(?<![\w.+])(?:
+      \+\d(?:[ .()-]{0,2}\d){7,14}                        # with the code of the country
+    | \(\d{2,5}\)[ .-]?\d{2,4}(?:[ .-]?\d{2,4}){1,4}      # with that of the area
+    | \d{10,11}                                           # all digits in a row
+    | \d{3}-\d{4}                                         # within an area
+    | (?!\d{4}([.-])\d\d\1\d\d(?!\d) | \d\d([.-])\d\d\2\d{4}(?!\d))  # a date, none of them
+      (?!\d{1,3}(?:\.\d{1,3}){3}(?!\d))                   # nor is an internet address
+      (?!(?:1\d|20)\d\d(?:[ -](?:1\d|20)\d\d)+(?!\d))    # nor are years
+      \d{2,4}(?:[ .-]\d{2,4}){2,4}                        # in groups
+    )(?!\w)""",
+    re.VERBOSE,
 )
 
 
@@ -115,15 +125,14 @@ def clean(pieces: Iterable[str], steps: Sequence[str]) -> Iterator[str]:
     """Run the text through the named steps, in their order, and yield it line by line.
 
     Args:
-        pieces: the text in pieces, each ending at a line end except possibly the last. Lines end
-            with `\\n`, `\\r\\n` or `\\r`.
+        pieces: the text in pieces. Lines end with `\\n`, `\\r\\n` or `\\r`.
         steps: names from `STEPS`.
 
     Yields:
         Lines, each with `\\n` at its end.
     """
     check(steps)
-    lines: Lines = (line for piece in pieces for line in _lines(piece))
+    lines: Lines = _lines(pieces)
     for name in steps:
         lines = STEPS[name](lines)
     return (line + "\n" for line in lines)
@@ -138,7 +147,17 @@ def clean_text(text: str, steps: Sequence[str]) -> str:
     return "".join(clean([text], steps)).removesuffix("\n")
 
 
-def _lines(piece: str) -> list[str]:
+def _lines(pieces: Iterable[str]) -> Iterator[str]:
     """Split at line ends only; `str.splitlines` also splits at form feeds and U+2028."""
-    lines = re.split(r"\r\n|\n|\r", piece)
-    return lines[:-1] if lines[-1] == "" else lines
+    begun: list[str] = []  # of a line that goes on in the next piece
+    for piece in pieces:
+        if begun and begun[-1].endswith("\r"):  # its line end may be half there
+            piece = begun.pop() + piece
+        first, *others = _LINE_END.split(piece)
+        begun.append(first)
+        if others:
+            yield "".join(begun)
+            yield from others[:-1]
+            begun = [others[-1]]
+    if last := "".join(begun):
+        yield last.removesuffix("\r")

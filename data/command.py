@@ -30,6 +30,10 @@ def main(arguments: Sequence[str]) -> None:
             f"{did_you_mean(action, _ACTIONS)}"
         )
     if action == "list":
+        if names:
+            raise InputError(
+                f"`kerazoo data list` takes no name; `kerazoo data show {names[0]}` does."
+            )
         _list()
         return
     if not names:

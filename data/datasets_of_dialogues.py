@@ -155,7 +155,7 @@ DATASETS = (
         title="4,017 conversations of students with at least one reply; some of it is rude",
         task="dialogue, language modelling",
         language="en",
-        size="13 MB",
+        size="12 MB",
         licence="MIT",
         citation="Will Myers et al., The BYU chit-chat dataset, chitchat-dataset 0.9.0, "
         "https://pypi.org/project/chitchat-dataset/",

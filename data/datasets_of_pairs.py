@@ -209,7 +209,7 @@ DATASETS = (
     ),
     Dataset(
         name="anki-cmn-eng",
-        title="22,075 short sentences in English and Chinese (simplified and traditional mixed), "
+        title="22,038 short sentences in English and Chinese (simplified and traditional mixed), "
         "from Tatoeba",
         task="translation",
         language="en-zh",

@@ -18,7 +18,7 @@ from .records import Kind, Record, Records
 from .sources import fetch, home
 from .text import Text
 
-_PREPARATION = 2  # counts changes to what is made of the same sources
+_PREPARATION = 3  # counts changes to what is made of the same sources
 
 
 def prepared(

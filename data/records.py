@@ -14,6 +14,7 @@ Beside the records there is a plain text of them, for tokenizers and language mo
 import functools
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ _CLEANED_FIELDS: dict[str, tuple[str, ...]] = {
     "dialogues": ("history", "response"),
 }
 """The fields that cleaning may change. Tokens and the places of answers must stay as they are."""
+_OF_CHARACTERS = ("control", "nfc", "mojibake", "lowercase")
+"""The steps that can be run on the beginning of a line."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,8 @@ def cleaned(records: Iterable[Record], kind: Kind, steps: Sequence[str]) -> Iter
         return cleaned_text(value)
 
     for record in records:
+        if kind == "dialogues" and not cleaned_text(record["history"][-1]):
+            continue  # what is answered has gone, and the turn before it is not what is
         record = {
             name: cleaned_field(value) if name in _CLEANED_FIELDS[kind] else value
             for name, value in record.items()
@@ -136,14 +141,27 @@ def cleaned(records: Iterable[Record], kind: Kind, steps: Sequence[str]) -> Iter
 
 
 def as_cleaned(text: str, kind: Kind, steps: Sequence[str]) -> str:
-    r"""Return a text that a person gives, its parts apart by tabs, cleaned as the records were.
+    r"""Return a text that a person gives, its parts apart by tabs, cleaned as the examples were.
+
+    The beginning of a text, which a model goes on from, keeps its spaces, its line ends and masks.
 
     >>> as_cleaned("Hello\tWho is it?", "dialogues", ["lowercase"])
     'hello\twho is it?'
+    >>> as_cleaned("To BE or [MASK] ", "text", ["lowercase", "whitespace"])
+    'to be or [MASK] '
     """
+    if kind == "text":
+        steps = [step for step in steps if step in _OF_CHARACTERS]
+        return "".join(_with_its_end(part, steps) for part in re.split(r"(\[MASK\])", text))
     if not steps or kind not in _CLEANED_FIELDS:
         return text
     return "\t".join(clean_text(part, steps) for part in text.split("\t"))
+
+
+def _with_its_end(part: str, steps: Sequence[str]) -> str:
+    if part == "[MASK]":
+        return part
+    return clean_text(part, steps) + ("\n" if part.endswith("\n") else "")
 
 
 def swapped(records: Iterable[Record]) -> Iterator[Record]:

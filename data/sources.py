@@ -15,6 +15,7 @@ unverified, and `unverified` tells so.
 
 import gzip
 import hashlib
+import http.client
 import os
 import re
 import shutil
@@ -31,6 +32,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -155,6 +157,14 @@ def fetch(source: Source, dataset: str, licence: str) -> Path:
             )
         return path
 
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Another process may be fetching the same.
+    with FileLock(path.parent.with_name(f".{dataset}.lock")):
+        return path if path.is_file() else _fetched(source, dataset, licence, path)
+
+
+def _fetched(source: Source, dataset: str, licence: str, path: Path) -> Path:
+    """Get the file of a source from the mirror or from where it comes."""
     failures = []
     mirror = os.environ.get("KERAZOO_MIRROR")
     for attempt in (_from_mirror, _from_origin) if mirror else (_from_origin,):
@@ -234,7 +244,6 @@ def sha256(path: Path) -> str:
 @contextmanager
 def _arriving(path: Path) -> Iterator[tuple[Path, Path]]:
     """Give a scratch folder beside `path`, and in a place that outlives it the partial file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".arriving-") as folder:
         yield Path(folder), path.with_name(path.name + ".part")
 
@@ -334,7 +343,7 @@ def _download(url: str, name: str, size: int | None, part: Path) -> str | None:
                 while block := response.read(_BLOCK_BYTES):
                     file.write(block)
                     advance(len(block))
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (OSError, http.client.HTTPException) as error:
         return f"{url}: {getattr(error, 'reason', error)}"
     if part.stat().st_size < wanted:
         return f"{url}: the connection ended early; the same command goes on from there"

@@ -304,15 +304,19 @@ def train(
     least = len(special_tokens) + 1
     if vocab_size < least and kind not in ("byte", "char"):
         raise InputError(f"--data.vocab-size is {vocab_size}; it must be at least {least}.")
+    room = vocab_size - len(special_tokens)
+    too_small = InputError(
+        f"--data.vocab-size {vocab_size} has no room for all characters of the text; give a larger "
+        "one."
+    )
     try:
-        backend = _BUILDERS[kind](text, vocab_size - len(special_tokens))
+        backend = _BUILDERS[kind](text, room)
     except Exception as error:  # the library raises bare Exception
         if "vocabulary is not large enough" not in str(error):
             raise
-        raise InputError(
-            f"--data.vocab-size {vocab_size} has no room for all characters of the text; give a "
-            "larger one."
-        ) from None
+        raise too_small from None
+    if kind == "wordpiece" and backend.get_vocab_size() > room:
+        raise too_small
     backend.add_special_tokens(list(special_tokens))
     return Tokenizer(kind, backend)
 

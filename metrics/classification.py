@@ -26,6 +26,7 @@ from .precision_recall import ClassScores, Counts, class_scores
 from .score import Score, drawn_sums, mean_score
 
 Label = str | int
+MOST_LABELS = 1_000
 _SIGNATURE = f"scikit-learn|undefined:0|version:{sklearn.__version__}"
 
 

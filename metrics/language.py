@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 BITS_PER_UNKNOWN_BYTE = 8
+_MOST_DRAWN = 10_000_000  # numbers drawn at a time; of a long text, all would be gigabytes
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class LanguageScore:
             (self.blocks,),
             np.mean,
             n_resamples=2000,
+            batch=max(1, _MOST_DRAWN // len(self.blocks)),
             confidence_level=confidence,
             method="percentile",
             rng=np.random.default_rng(0),

@@ -23,6 +23,7 @@ from typing import Literal
 import numpy as np
 
 from ..errors import InputError, did_you_mean
+from .languages import base_language
 from .score import Score, mean_scores
 
 Rules = Literal["SQuAD 1.1", "SQuAD 2.0", "CMRC 2018"]
@@ -90,12 +91,28 @@ def score(
     return mean_scores(columns, rules, scale=100)
 
 
+def rules_for(language: str, is_answered: bool) -> str:
+    """Return the rules that answers are scored by.
+
+    >>> rules_for("zh-CN", is_answered=True), rules_for("en", is_answered=False)
+    ('CMRC 2018', 'SQuAD 2.0')
+
+    Args:
+        language: the code of the language of the answers.
+        is_answered: whether every question has an answer.
+    """
+    if not is_answered:
+        return "SQuAD 2.0"
+    return "CMRC 2018" if base_language(language) == "zh" else "SQuAD 1.1"
+
+
 def best_threshold(
     predictions: Mapping[str, str],
     scores: Mapping[str, float],
     references: Mapping[str, Sequence[str]],
+    metric: str = "F1",
 ) -> float:
-    """Return the score above which answers are to be given for the highest F1 of SQuAD 2.0.
+    """Return the score above which answers are to be given for the best result by SQuAD 2.0.
 
     A system knows how much likelier its answer is than none, but not how much likelier it has to
     be; Rajpurkar et al. (2018) try every score.
@@ -108,12 +125,16 @@ def best_threshold(
         predictions: the answer to each question, were it answered, by the question's id.
         scores: how sure the system is that there is one.
         references: the right answers to each question; none where the text has no answer.
+        metric: what is to be highest, "exact match" or "F1".
     """
+    column = ("exact match", "F1").index(metric)
     keys = sorted(references, key=lambda key: -scores[key])
     gains = []
     for key in keys:
         answers = [answer for answer in references[key] if normalize(answer)] or [""]
-        given, withheld = (_best(said, answers, _squad_2)[1] for said in (predictions[key], ""))
+        given, withheld = (
+            _best(said, answers, _squad_2)[column] for said in (predictions[key], "")
+        )
         gains.append(given - withheld)
     total = np.cumsum(gains)
     # Questions of one score are answered together or not at all.

@@ -160,8 +160,14 @@ def remarks(lines: Sequence[Line]) -> Iterator[str]:
     for signature, names in signatures.items():
         yield signature if len(signatures) == 1 else f"{', '.join(names)}: {signature}"
     first = lines[0].score
-    test = f"; p: {first.TEST}" if any(line.baseline for line in lines) else ""
-    yield f"95 %: bootstrap, {len(first.drawn):,} draws of {first.num_examples:,} examples{test}"
+    tests: dict[str, list[str]] = {}
+    for line in lines:
+        if line.baseline:
+            tests.setdefault(line.score.TEST, []).append(line.name)
+    told = ""
+    for test, names in tests.items():
+        told += f"; p: {test}" if len(tests) == 1 else f"; p of {', '.join(names)}: {test}"
+    yield f"95 %: bootstrap, {len(first.drawn):,} draws of {first.num_examples:,} examples{told}"
 
 
 def parts(

@@ -18,7 +18,7 @@ import keras
 from keras import ops
 
 from .configs import RNNEncoderConfig
-from .recurrence import CELLS, KERAS_LAYERS, run_layer
+from .recurrence import CELLS, KERAS_LAYERS, has_gpu, run_layer
 
 Tensor = keras.KerasTensor
 
@@ -52,7 +52,7 @@ class BidirectionalRNN(keras.Layer):
     def __init__(self, cell: str, width: int, num_layers: int, dropout: float = 0.0, **kwargs):
         super().__init__(**kwargs)
         self.cell, self.width = cell, width
-        self.by_keras = bool(keras.distribution.list_devices("gpu"))
+        self.by_keras = has_gpu()
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
         self.forward_layers, self.backward_layers = (
             [

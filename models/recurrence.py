@@ -125,6 +125,11 @@ KERAS_LAYERS = {
 # === A layer ===
 
 
+def has_gpu() -> bool:
+    """Tell whether there is one, on which Keras's layers run by cuDNN."""
+    return any(device.startswith("gpu") for device in keras.distribution.list_devices())
+
+
 def run_layer(
     name: str,
     layer: keras.layers.RNN,

@@ -23,7 +23,7 @@ from keras import ops
 
 from .configs import RNNConfig
 from .language_model import Cache, LanguageModel, Tensor
-from .recurrence import KERAS_LAYERS, run_layer
+from .recurrence import KERAS_LAYERS, has_gpu, run_layer
 
 
 def _uniform(scale: float) -> keras.Initializer | None:
@@ -172,7 +172,7 @@ class RNN(LanguageModel):
 
     def __init__(self, config: RNNConfig, **kwargs):
         super().__init__(config, **kwargs)
-        self.by_keras = config.from_equations or bool(keras.distribution.list_devices("gpu"))
+        self.by_keras = config.from_equations or has_gpu()
         self.token_embedding = keras.layers.ReversibleEmbedding(
             config.vocab_size,
             config.width,

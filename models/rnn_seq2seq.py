@@ -36,7 +36,7 @@ from .bidirectional import BidirectionalRNN, make_layer, with_a_token
 from .configs import RNNSeq2SeqConfig
 from .encoder_decoder import EncoderDecoder, Memory
 from .language_model import Cache, Tensor
-from .recurrence import CELLS, run_layer
+from .recurrence import CELLS, has_gpu, run_layer
 
 
 def multiplicative_attention(query: Tensor, seen: Seen) -> tuple[Tensor, Tensor]:
@@ -75,7 +75,7 @@ class RNNSeq2Seq(EncoderDecoder):
 
     def __init__(self, config: RNNSeq2SeqConfig, **kwargs):
         super().__init__(config, **kwargs)
-        self.by_keras = bool(keras.distribution.list_devices("gpu"))
+        self.by_keras = has_gpu()
         self.token_embedding = keras.layers.ReversibleEmbedding(
             config.vocab_size, config.width, dtype=self.dtype_policy, name="token_embedding"
         )

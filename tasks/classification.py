@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from scipy.special import softmax
 
 from ..data.encoded import EncodedRecords, Example
 from ..data.records import Record, Records
@@ -23,8 +24,6 @@ from ..models.families import Model
 from ..models.heads import TextHead
 from .losses import CrossEntropy
 from .supervised import SAMPLES, Batch, HeadTask, checked, one_line
-
-MOST_LABELS = 1_000
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,10 @@ class Classification(HeadTask):
             InputError: if there are fewer than two, or too many to be classes.
         """
         labels = sorted({record["label"] for record in content})
-        if not 2 <= len(labels) <= MOST_LABELS:
+        if not 2 <= len(labels) <= classification.MOST_LABELS:
             raise InputError(
                 f"the number of labels in the training examples, such as {labels[0]!r}, is "
-                f"{len(labels)}; classification needs from 2 to {MOST_LABELS}."
+                f"{len(labels)}; classification needs from 2 to {classification.MOST_LABELS}."
             )
         return tuple(labels)
 
@@ -117,16 +116,12 @@ class Classification(HeadTask):
             "metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         }
 
-    def losses(self, right: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Return -log P of the right classes, (B,)."""
-        return -_log_softmax(outputs)[np.arange(len(right)), right]
-
     def answers(
         self, examples: EncodedRecords, outputs: Sequence[np.ndarray]
     ) -> Sequence[Classified]:
         """Return the classes by how likely they are."""
         answers = []
-        for probabilities in np.exp(_log_softmax(np.stack(outputs))):
+        for probabilities in softmax(np.stack(outputs), axis=-1):
             order = np.argsort(-probabilities, kind="stable")
             by_label = {self.labels[k]: float(probabilities[k]) for k in order}
             answers.append(Classified(self.labels[order[0]], by_label))
@@ -161,8 +156,3 @@ class Classification(HeadTask):
             f"({'right' if answer.label == record['label'] else 'not ' + record['label']})"
             for record, answer in zip(records, self.say(model, records), strict=True)
         )
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    logits = logits - logits.max(axis=-1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))

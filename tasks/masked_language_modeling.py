@@ -188,7 +188,7 @@ class MaskedLanguageModeling(Task):
         """Return lines of held-out text in which a word has been hidden, and what fills it."""
         lines, most = [], self.model.context_length - 2
         for line in next(held_out.pieces()).splitlines():
-            words = line.split()
+            words = line.split()[:most]  # of a text without line ends, too
             while len(self.tokenizer.encode(" ".join(words))) > most:
                 words.pop()
             if len(words) < 3:

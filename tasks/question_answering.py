@@ -23,7 +23,6 @@ from ..data.records import Record, Records
 from ..data.windows import windows
 from ..errors import InputError
 from ..metrics import question_answering
-from ..metrics.languages import base_language
 from ..metrics.report import Report
 from ..metrics.score import Score
 from ..models.families import Model
@@ -134,12 +133,6 @@ class QuestionAnswering(HeadTask):
             "weighted_metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         }
 
-    def losses(self, right: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Return -log P of the right places, (B, 2)."""
-        return keras.ops.convert_to_numpy(
-            keras.ops.sparse_categorical_crossentropy(right, outputs, from_logits=True)
-        )
-
     def answers(self, examples: EncodedRecords, outputs: Sequence[np.ndarray]) -> Sequence[tuple]:
         """Return of each question where its answer begins and ends, in characters, and its score.
 
@@ -180,19 +173,22 @@ class QuestionAnswering(HeadTask):
             found[record["id"]] = record["context"][start:stop]
             scores[record["id"]] = score
         if all(references.values()):
-            rules = "CMRC 2018" if base_language(language) == "zh" else "SQuAD 1.1"
+            rules = question_answering.rules_for(language, is_answered=True)
             return Report(question_answering.score(found, references, rules))
 
         def above(threshold: float) -> dict[str, Score]:
             given = {key: text if scores[key] > threshold else "" for key, text in found.items()}
             return question_answering.score(given, references, "SQuAD 2.0")
 
-        best = question_answering.best_threshold(found, scores, references)
-        scores_at_best = above(best)
-        at_best = {f"{name}, best threshold": scores_at_best[name] for name in self.shown}
+        at_best, thresholds = {}, []
+        for name in self.shown:
+            best = question_answering.best_threshold(found, scores, references, name)
+            at_best[f"{name}, best threshold"] = above(best)[name]
+            thresholds.append(f"{best:.2f} ({name})")
         note = (
-            f"best threshold: an answer is given where it is likelier than none by {best:.2f}, not "
-            "by 0; found on these same questions, as SQuAD's own script does."
+            "best threshold: an answer is given where it is likelier than none by "
+            f"{', '.join(thresholds)}, not by 0; found on these same questions, as SQuAD's own "
+            "script does."
         )
         return Report(above(0) | at_best, notes=(note,))
 

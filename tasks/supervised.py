@@ -103,11 +103,6 @@ class SupervisedTask(Task):
         batches = self._batches(examples, self.train.batch_size // accumulate)
         return batches.training(self.train.seed, first_step * accumulate)
 
-    @property
-    def tokens_per_step(self) -> int:
-        """About how many tokens one step learns from: none is as long as the longest."""
-        return super().tokens_per_step // 2
-
     def prefers_xla(self, model: Model) -> bool:
         """Never: batches have many lengths, and XLA would compile each for itself."""
         return False
@@ -186,6 +181,12 @@ class HeadTask(SupervisedTask):
     def head(self, backbone: Model) -> keras.Model:
         """Return a new head on a model."""
         raise NotImplementedError
+
+    def losses(self, right: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Return -log P of what is right, for each output that is a distribution."""
+        return keras.ops.convert_to_numpy(
+            keras.ops.sparse_categorical_crossentropy(right, outputs, from_logits=True)
+        )
 
     def build(self) -> keras.Model:
         """Return a new model with a head."""

@@ -140,12 +140,6 @@ class Tagging(HeadTask):
             "weighted_metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         }
 
-    def losses(self, right: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Return -log P of the right tags, (B, T)."""
-        return keras.ops.convert_to_numpy(
-            keras.ops.sparse_categorical_crossentropy(right, outputs, from_logits=True)
-        )
-
     def answers(
         self, examples: EncodedRecords, outputs: Sequence[np.ndarray]
     ) -> Sequence[list[str]]:

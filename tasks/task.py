@@ -120,11 +120,6 @@ class Task:
         """
         raise NotImplementedError
 
-    @property
-    def tokens_per_step(self) -> int:
-        """How many tokens one step learns from."""
-        return self.train.batch_size * self.model.context_length
-
     # === Training ===
 
     def build(self) -> Model:

@@ -21,6 +21,11 @@ def test_importing_kerazoo_and_keras_is_quiet():
     assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "", "")
 
 
+def test_tensorflow_can_be_imported_without_standard_error():
+    code = "import sys; sys.stderr = None; import kerazoo, tensorflow; print('imported')"
+    assert python(code).stdout == "imported\n"
+
+
 def test_a_message_that_is_not_chatter_is_passed_on():
     code = "import kerazoo.startup as s, os\nwith s._without_chatter(): os.write(2, b'%s')"
     assert python(code % "something else\\n").stderr == "something else\n"
@@ -135,6 +140,7 @@ def test_records_are_counted_and_shown(capsys, mirror):
     [
         (["shwo"], "did you mean 'show'"),
         (["show"], "needs a name"),
+        (["list", "trec"], "takes no name; `kerazoo data show trec` does"),
         (["show", "shakspeare"], "did you mean 'shakespeare'"),
     ],
 )

@@ -209,6 +209,11 @@ def test_charts_beside_the_runs_are_passed_over(folders, capsys):
     assert "gpt-char" in capsys.readouterr().out
 
 
+def test_a_pattern_that_no_shell_has_replaced_is_one(folders, capsys):
+    evaluate.main([str(folders / "*-char")])
+    assert "gpt-char" in capsys.readouterr().out
+
+
 def test_folders_of_runs_beside_the_runs_are_passed_over(folders, capsys):
     evaluate.main([str(folders / "gpt-char"), str(folders)])
     assert "gpt-char" in capsys.readouterr().out

@@ -126,6 +126,9 @@ def test_confidences_behind_the_labels_give_the_calibration_error(write, run):
     _, content = run("classification --predictions a.txt --references ref.txt")
     expected = (2 * 0.1 + 0.6) / 3
     assert content["scores"]["calibration error"]["value"] == pytest.approx(expected)
+    write("sure.txt", ["a\t1", "a\t1", "b\t1"])
+    _, again = run("classification --predictions a.txt --references sure.txt")
+    assert again["scores"] == content["scores"]
 
 
 def test_labels_that_the_references_lack_can_be_named(write, run):
@@ -213,6 +216,8 @@ def test_questions_without_an_answer_make_it_squad_2(write, run):
     assert content["scores"]["exact match, answered"]["value"] == 100
     assert content["scores"]["exact match, unanswered"]["value"] == 0
     assert "SQuAD 2.0" in out
+    _, in_chinese = run("qa --predictions a.json --references ref.json --language zh")
+    assert in_chinese["scores"] == content["scores"]
 
 
 def test_responses_are_scored_by_dialogue(write, run):

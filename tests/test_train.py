@@ -289,6 +289,31 @@ def test_accumulation_counts_steps_and_resumes_like_whole_batches(small_text, tm
     assert run.report["validation"]["loss"] == pytest.approx(
         whole.report["validation"]["loss"], abs=0.1
     )
+    rates = []
+    for made in (run, whole):
+        with open(made.folder / "history.csv", newline="") as file:
+            rates.append([float(row["learning_rate"]) for row in csv.DictReader(file)])
+    assert rates[0] == pytest.approx(rates[1])
+
+
+def test_two_trainings_do_not_share_a_folder(small_text, tmp_path, monkeypatch):
+    """Both looked before the other had begun."""
+    train(small_recipe(small_text, steps=20), tmp_path / "run")
+    before = (tmp_path / "run/config.json").read_text()
+    monkeypatch.setattr(run_folder, "check_free", lambda *_: None)
+    (tmp_path / "run/report.json").unlink()
+    with pytest.raises(InputError, match="another training has begun in .*run in the meantime"):
+        train(small_recipe(small_text, steps=20, seed=1), tmp_path / "run")
+    assert (tmp_path / "run/config.json").read_text() == before
+
+
+def test_what_a_killed_process_leaves_is_no_obstacle(small_text, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "tokenizer.json").write_text("{half")
+    with pytest.raises(InputError, match="is no run folder"):
+        train(small_recipe(small_text, steps=20), folder)
+    assert train(small_recipe(small_text, steps=20), folder, resume=True).report["steps"] == 20
 
 
 @pytest.mark.parametrize("kind", ["byte", "word", "bpe", "wordpiece", "unigram"])
@@ -431,6 +456,9 @@ def test_options_override_the_recipe_and_a_length_replaces_its_length(small_text
         (["gpt-nano", "--train.decay", "0.9"], "--train.decay would change nothing.*cosine"),
         (["gpt-nano", "--data.vocab-size", "99"], "--data.vocab-size would change nothing.*char"),
         (["gpt-nano", "--init", "r", "--model.width", "8"], "--model.width would change nothing"),
+        (["hmm-shakespeare", "--train.precision", "float16"], "--train.precision float16 is for"),
+        (["ngram-shakespeare", "--train.seed", "3"], "leave out --train.seed"),
+        (["gpt-nano", "--data.name", "names", "--data.text", "x"], "--data.name would change noth"),
         (["gpt-nano", "--train.report-tokens", "1"], "--train.report-tokens is 1.*at least 2"),
         (["gpt-nano", "--train.epochs", "inf"], "--train.epochs is inf"),
         (["gpt-nano", "--train.seed", "4294967296"], "--train.seed.*below"),

@@ -31,7 +31,7 @@ class Length(keras.callbacks.Callback):
         self,
         config: TrainConfig,
         steps: int | None,
-        tokens_per_step: int,
+        tokens_per_step: float,
         step: int = 0,
         seconds: float = 0.0,
     ):
@@ -67,6 +67,8 @@ class Length(keras.callbacks.Callback):
         """Set the learning rate if it follows the clock."""
         if self.seconds_allowed is not None:
             self._read_clock()
+            if keras.backend.backend() == "jax":  # which would put the old one back
+                self.model.jax_state_sync()
             self.model.optimizer.learning_rate = float(self._schedule(self.share * CLOCK_TICKS))
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:

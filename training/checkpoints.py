@@ -63,6 +63,8 @@ class Checkpoints(keras.callbacks.Callback):
     def __init__(self, run_folder: Path, length: Length, state: State):
         super().__init__()
         self.folder, self.length, self.state = _folder(run_folder), length, state
+        for left in self.folder.glob(".*"):  # half written when the process was killed
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Save, then delete the checkpoint before."""

@@ -20,7 +20,8 @@ class TrainConfig:
     batch_size: int = 12
     """Windows from which one step learns, B."""
     accumulate: int = 1
-    """Parts into which a batch is cut, one after the other, where memory is short."""
+    """Parts of a batch that are learnt from one after the other, where memory is short; of tasks
+    with examples, each part has examples of about one length."""
     optimizer: Literal["adamw", "adam", "sgd", "muon"] = "adamw"
     """AdamW (Loshchilov & Hutter 2019), Adam (Kingma & Ba 2015), SGD with momentum, or Muon (Jordan
     et al. 2024) with Adam for embeddings, norms and biases."""
@@ -47,7 +48,7 @@ class TrainConfig:
     beta_2: float = 0.99
     """Adam's decay of the squared gradient average."""
     weight_decay: float = 0.1
-    """Decoupled weight decay (AdamW, Muon) of matrices and embeddings."""
+    """Decoupled weight decay: with AdamW of matrices and embeddings, with Muon of its matrices."""
     clip_norm: float = 1.0
     """Longest that all gradients together may be; longer ones are shortened; 0: any length."""
     carry_state: bool = False

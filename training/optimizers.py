@@ -122,9 +122,18 @@ class _LearningRateShares:
         self.weight_decay = whole
 
 
+class _CountsSteps:
+    """Reads the schedule at the optimizer's step; Keras reads it at the part of one."""
+
+    def _get_current_learning_rate(self) -> Any:
+        if isinstance(self._learning_rate, schedules.LearningRateSchedule):
+            return self._learning_rate(self.iterations)  # which are whole steps
+        return super()._get_current_learning_rate()
+
+
 def _optimizer(name: str) -> type[keras.Optimizer]:
-    """Return Keras's optimizer of that name, given whole gradients and shares."""
-    mixins = (_WholeGradients, _LearningRateShares)
+    """Return Keras's optimizer of that name, given whole gradients, shares and steps."""
+    mixins = (_WholeGradients, _LearningRateShares, _CountsSteps)
     return type(name, (*mixins, getattr(keras.optimizers, name)), {})
 
 

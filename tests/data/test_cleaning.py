@@ -24,6 +24,10 @@ def cleaned(text, *steps):
         ("redact", "call +49 30 1234 5678 or (030) 123-4567", "call <phone> or <phone>"),
         ("lowercase", "ÀB Ç", "àb ç"),
         ("redact", "in 1599 or 3.14 or 1,000,000", "in 1599 or 3.14 or 1,000,000"),
+        ("redact", "5551234567 (801)5551234", "<phone> <phone>"),
+        ("redact", "+14155552671, 555-1234", "<phone>, <phone>"),
+        ("redact", "on 2019-05-12, 10.12.2020", "on 2019-05-12, 10.12.2020"),
+        ("redact", "10.0.12.10; 1914 1918 1939", "10.0.12.10; 1914 1918 1939"),
     ],
 )
 def test_a_step_does_what_its_name_says(step, before, after):
@@ -47,6 +51,11 @@ def test_steps_run_in_the_order_given():
 
 def test_lines_end_alike_whatever_system_wrote_them():
     assert cleaned("a\r\nb\rc\x0cd\u2028e", "nfc") == "a\nb\nc\x0cd\u2028e\n"
+
+
+def test_a_line_may_come_in_pieces():
+    pieces = ["one ", "li", "ne\r", "\nanother", "\r", "third\r"]
+    assert list(clean(pieces, ["lowercase"])) == ["one line\n", "another\n", "third\n"]
 
 
 def test_no_steps_leave_the_lines_alone():

@@ -72,6 +72,11 @@ def test_cleaning_runs_on_the_texts_of_a_record_and_not_on_its_label():
     ]
 
 
+def test_an_answer_goes_with_the_turn_that_it_answers():
+    replies = [{"history": ["Where to?", "<br>"], "response": "Sorry?"}]
+    assert list(records.cleaned(replies, "dialogues", ("html",))) == []
+
+
 @pytest.mark.parametrize(
     ("kind", "step", "message"),
     [

@@ -46,6 +46,14 @@ def test_wordpiece_lowers_capitals(trained):
     assert tokenizer.decode(tokenizer.encode("The CAT sees")) == "the cat sees"
 
 
+@pytest.mark.parametrize("kind", ["wordpiece", "unigram"])
+def test_a_vocabulary_without_room_for_the_characters_is_refused(tmp_path, kind):
+    path = tmp_path / "syllables.txt"
+    path.write_text(" ".join(f"{a}{b}" for a, b in itertools.pairwise(map(chr, range(300, 420)))))
+    with pytest.raises(InputError, match="--data.vocab-size 60 has no room for all characters"):
+        tokenizers.train(kind, Text.of(path), vocab_size=60)
+
+
 def test_a_byte_is_its_own_id(trained):
     assert trained["byte"].encode("Aé").tolist() == [0x41, 0xC3, 0xA9]
 

@@ -8,6 +8,7 @@ import pytest
 
 import kerazoo
 from kerazoo import generate
+from kerazoo.data.records import as_cleaned
 from kerazoo.errors import InputError
 from kerazoo.tasks import registry
 from kerazoo.tasks.configs import DialogueConfig
@@ -239,6 +240,11 @@ def test_what_is_asked_is_cleaned_as_the_examples_were(data, tmp_path):
     small, capital = run.predict(["the cat", "The  CAT"])
     assert small.probabilities == capital.probabilities
     assert run.generate("The  CAT") == run.generate("the cat")
+
+
+def test_a_text_to_go_on_from_is_cleaned_but_keeps_its_ends():
+    assert as_cleaned("TO be\n\nor ", "text", ("lowercase", "whitespace")) == "to be\n\nor "
+    assert as_cleaned("The [MASK] SEES\n", "text", ("lowercase",)) == "the [MASK] sees\n"
 
 
 @pytest.mark.parametrize(

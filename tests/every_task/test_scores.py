@@ -98,6 +98,10 @@ def test_a_baseline_that_has_learnt_from_the_test_examples_is_refused(data, tmp_
     with pytest.raises(InputError, match="its fold is 1, not 0; compare runs of one fold"):
         evaluate._against(evaluation, run_of(1), evaluate.Options(()))
     monkeypatch.setattr(evaluate, "score", lambda *_: "scored")
+    small = replace(run_of(0).recipe, data=DataConfig(name="mr", cleaning=("lowercase",)))
+    other = kerazoo.runs.Run(tmp_path / "small", small, None, None)
+    with pytest.raises(InputError, match="cleaned or swapped in another way"):
+        evaluate._against(evaluation, other, evaluate.Options(()))
     # Without a fold it is the first.
     assert evaluate._against(evaluation, run_of(0), evaluate.Options(())) == "scored"
 

@@ -172,8 +172,9 @@ def test_what_cannot_be_scored_is_refused(predictions, references, rules, messag
         question_answering.score(predictions, references, rules)
 
 
+@pytest.mark.parametrize("metric", ["F1", "exact match"])
 @pytest.mark.parametrize("seed", range(20))
-def test_the_best_threshold_is_the_best_of_all(seed):
+def test_the_best_threshold_is_the_best_of_all(seed, metric):
     chance = np.random.default_rng(seed)
     keys = [str(n) for n in range(12)]
     words = ["a cat", "cat dog", "dog", ""]
@@ -181,9 +182,9 @@ def test_the_best_threshold_is_the_best_of_all(seed):
     said = {key: words[chance.integers(3)] for key in keys}
     scores = {key: float(chance.integers(6)) for key in keys}  # some alike
 
-    def f1(threshold):
+    def result(threshold):
         given = {key: text if scores[key] > threshold else "" for key, text in said.items()}
-        return score(given, right, "SQuAD 2.0")["F1"].value
+        return score(given, right, "SQuAD 2.0")[metric].value
 
-    found = best_threshold(said, scores, right)
-    assert f1(found) == pytest.approx(max(map(f1, [-np.inf, *scores.values()])))
+    found = best_threshold(said, scores, right, metric)
+    assert result(found) == pytest.approx(max(map(result, [-np.inf, *scores.values()])))

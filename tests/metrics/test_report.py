@@ -38,6 +38,14 @@ def test_two_systems_have_their_difference_and_its_p_value():
     assert "1,000 draws of 30 examples; p: approximate randomization, 10,000 shuffles" in remarks
 
 
+def test_each_test_is_told_with_the_scores_that_it_is_of():
+    bleu = translation.score(["a b c d"] * 9, ["a b c d"] * 9)["BLEU"]
+    both = Report({"accuracy": mean_score([0, 1, 1]), "BLEU": bleu})
+    told = list(report.remarks(report.compare(both, both)))[-1]
+    assert "p of accuracy: paired bootstrap" in told
+    assert "p of BLEU: approximate randomization" in told
+
+
 def test_a_score_that_the_baseline_lacks_stands_alone():
     score = mean_score([0, 1, 1])
     lines = report.compare(Report({"a": score, "b": score}), Report({"b": score}))
