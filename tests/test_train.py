@@ -259,9 +259,9 @@ def test_nan_stops_the_training_with_step_and_cause(small_text, tmp_path):
 
 
 def test_a_training_on_the_clock_ends_with_the_minute_and_its_learning_rate(small_text, tmp_path):
-    recipe = small_recipe(small_text, steps=None, minutes=0.05, validate_every=1000)
+    recipe = small_recipe(small_text, steps=None, minutes=0.1, validate_every=10_000)
     run = train(recipe, tmp_path / "run")
-    assert 3 <= run.report["seconds"] < 10
+    assert 6 <= run.report["seconds"] < 12  # of which a busy machine compiles for some
     with open(run.folder / "history.csv", newline="") as file:
         (row,) = csv.DictReader(file)
     assert 3e-4 <= float(row["learning_rate"]) < 1.5e-3  # on its way from 3e-3 down to 3e-4
