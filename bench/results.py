@@ -19,7 +19,8 @@ import tyro
 from kerazoo import evaluate, files, runs
 from kerazoo.errors import InputError
 from kerazoo.metrics.table import COLUMNS
-from kerazoo.train import parse_arguments, train
+from kerazoo.train import train
+from kerazoo.train_options import parsed
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
@@ -124,7 +125,7 @@ def in_folder(folder: Path, *arguments: str) -> runs.Run:
     if not (folder / "report.json").is_file():
         command = [sys.executable, str(ROOT / "train.py"), *arguments]
         subprocess.run([*command, "--out", str(folder), "--resume"], check=True)
-    recipe, _ = parse_arguments(arguments)
+    recipe, _ = parsed(arguments)
     return train(recipe, folder, arguments[0], resume=True)  # it has ended
 
 

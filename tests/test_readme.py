@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kerazoo import evaluate, generate, recipes, score_files, train
+from kerazoo import evaluate, generate, recipes, score_files, train_options
 from kerazoo.cli import parse
 from kerazoo.data.datasets import DATASETS
 
@@ -21,7 +21,7 @@ def test_the_options_of_a_command_in_the_readme_exist(script, arguments):
     arguments = shlex.split(arguments)
     if script == "train":
         if arguments:
-            train.parse_arguments(arguments)
+            train_options.parsed(arguments)
     elif arguments[0] == "files":
         parse(score_files.Options, arguments[1:], "", "")
     else:

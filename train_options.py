@@ -1,0 +1,118 @@
+"""What `python train.py RECIPE ...` takes, and the recipe that it makes of it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from . import recipes
+from .cli import parse
+from .data.datasets import DataConfig
+from .errors import InputError
+from .models.configs import ModelConfig, NGramConfig
+from .recipe import Recipe
+from .tasks.configs import TaskConfig
+from .training.config import TrainConfig
+
+LENGTHS = ("steps", "epochs", "minutes")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `python train.py RECIPE` takes: where the run goes, and the recipe's fields."""
+
+    model: ModelConfig
+    data: DataConfig
+    train: TrainConfig
+    task: TaskConfig
+    init: Path | None = None
+    """A run to begin from: its weights, its tokenizer, and the size of its model. Without it, from
+    random weights."""
+    out: Path | None = None
+    """Folder of the run; without it runs/RECIPE, or runs/RECIPE-2 and so on if that exists."""
+    resume: bool = False
+    """Go on from the last checkpoint in the folder; begin if there is none."""
+
+
+def parsed(arguments: Sequence[str]) -> tuple[Recipe, Options]:
+    """Return the recipe that `python train.py` with these arguments trains, and all they say.
+
+    Raises:
+        InputError: if there is no such recipe or option, or an option has no effect.
+    """
+    name, *rest = arguments
+    recipe = recipes.find(name)
+    before = _defaults(recipe, rest)
+    options = parse(before, rest, f"train.py {name}", recipe.description)
+    _check_heeded(options, before)
+    own = {part: getattr(options, part) for part in ("model", "data", "train", "task", "init")}
+    return replace(recipe, **own), options
+
+
+def _check_heeded(options: Options, before: Options) -> None:
+    """Refuse options that were given and would have no effect beside the others.
+
+    A recipe may have such settings: Adam knows nothing of the weight decay that is there for
+    another optimizer.
+    """
+
+    def given(part: str, names: Iterable[str]) -> list[str]:
+        old, new = getattr(before, part), getattr(options, part)
+        return [
+            f"--{part}.{name.replace('_', '-')}"
+            for name in names
+            if getattr(old, name, None) != getattr(new, name, None)
+        ]
+
+    train, of_run = options.train, f"--init {options.init} brings its own"
+    idle = {
+        f"--train.optimizer {train.optimizer} has no use for it": given(
+            "train", _OF_OTHER_OPTIMIZERS[train.optimizer]
+        ),
+        f"--train.schedule {train.schedule} has no use for it": given(
+            "train", _OF_OTHER_SCHEDULES[train.schedule]
+        ),
+    }
+    if isinstance(options.model, NGramConfig):
+        smoothing = options.model.smoothing
+        idle[f"--model.smoothing {smoothing} has no use for it"] = given(
+            "model", _OF_OTHER_SMOOTHINGS.get(smoothing, ("k", "backoff"))
+        )
+    if options.data.text is not None:
+        idle[f"--data.text {options.data.text} is what it learns from"] = given("data", ["name"])
+    if options.data.tokenizer in ("byte", "char"):
+        size = f"--data.tokenizer {options.data.tokenizer} has as many tokens as there are"
+        idle[size] = given("data", ["vocab_size"])
+    if options.init is not None:
+        names = {entry.name for entry in fields(options.model)} - {"context_length", "dropout"}
+        idle[of_run] = given("model", sorted(names)) + given("data", ["tokenizer", "vocab_size"])
+    for why, names in idle.items():
+        if names:
+            raise InputError(f"{' and '.join(names)} would change nothing: {why}; leave it out.")
+
+
+_OF_OTHER_OPTIMIZERS = {
+    "adamw": ("momentum", "adam_learning_rate"),
+    "adam": ("momentum", "adam_learning_rate", "weight_decay"),
+    "sgd": ("adam_learning_rate", "weight_decay", "beta_1", "beta_2"),
+    "muon": (),
+}
+_OF_OTHER_SCHEDULES = {
+    "cosine": ("constant_epochs", "decay"),
+    "inverse-root": ("constant_epochs", "decay", "final_learning_rate"),
+    "step": ("final_learning_rate", "warmup"),
+}
+_OF_OTHER_SMOOTHINGS = {"add-k": ("backoff",), "stupid-backoff": ("k",)}
+
+
+def _defaults(recipe: Recipe, arguments: Sequence[str]) -> Options:
+    """Return the options before the arguments; a length that those give replaces the recipe's."""
+    given = [length for length in LENGTHS if any(_names(a, length) for a in arguments)]
+    settings = recipe.train
+    if given:
+        only = {length: 1 if length == given[0] else None for length in LENGTHS}
+        settings = replace(settings, **only)
+    return Options(recipe.model, recipe.data, settings, recipe.task, recipe.init)
+
+
+def _names(argument: str, length: str) -> bool:
+    return argument.split("=")[0] == f"--train.{length}"
