@@ -274,11 +274,13 @@ def _against(
         return None
     data = _data(evaluation.run, options) or evaluation.run.recipe.data
     own = baseline.recipe.data
-    of_run = evaluation.run.recipe.data
-    if (own.cleaning, own.swap) != (of_run.cleaning, of_run.swap):
+    if baseline.recipe.task.reads not in ANSWERED_IN_WORDS:
+        data = replace(data, cleaning=own.cleaning)  # each reads as it has learnt to
+    elif (own.cleaning, own.swap) != (data.cleaning, data.swap):
         raise InputError(
             f"--baseline {baseline.folder} has learnt from texts that were cleaned or swapped in "
-            f"another way than those of {evaluation.run.folder}; compare runs that read the same."
+            f"another way than those of {evaluation.run.folder}; compare runs whose answers are "
+            "alike."
         )
     fold, own_fold = data.fold or 0, own.fold or 0  # without one, the first
     if data.text is own.text is None and data.name == own.name and fold != own_fold:
@@ -343,10 +345,11 @@ def _write_chart(loaded: Sequence[runs.Run], path: Path | None) -> None:
     try:
         with whole_file(place) as scratch:
             chart(drawn).savefig(scratch, dpi=120, format="png")
-    except PermissionError:
+    except OSError as error:  # such as beside runs that one may only read
         if path:
             raise
-        return  # nobody has asked for one beside runs that others may only read
+        print(f"There is no chart: {error.strerror}: {place}.")
+        return
     print(f"Chart of quality against training time: {place}")
 
 

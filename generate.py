@@ -161,15 +161,7 @@ class _Speaker:
         dataset = datasets.DATASETS.get(data.name)
         is_list = data.text is None and dataset is not None and dataset.one_a_line
         if is_list and not self.run.task.asks:
-            self._print_novelty(texts)
-
-    def _print_novelty(self, texts: list[str]) -> None:
-        try:
-            corpus = datasets.load(self.run.recipe.data)
-        except InputError as error:  # a run can be where its data are not
-            print(f"\nWhich of them are new cannot be told: {error}")
-        else:
-            _print_novelty(texts, corpus)
+            _print_novelty(texts, data)
 
     def answer_lines(self, lines: Iterable[str]) -> None:
         """Answer each line by a line, some lines at a time; an empty one by an empty one."""
@@ -271,8 +263,13 @@ class _Screen:
         print(texts[0][self._shown :])
 
 
-def _print_novelty(texts: list[str], corpus: datasets.Corpus) -> None:
+def _print_novelty(texts: list[str], data: datasets.DataConfig) -> None:
     """Sort what was written into what the model has seen and what it has not."""
+    try:
+        corpus = datasets.load(data)
+    except InputError as error:  # a run can be where its data are not
+        print(f"\nWhich of them are new cannot be told: {error}")
+        return
     # The first line goes on from the prompt and the last may be cut short.
     lines = [line for text in texts for line in text.split("\n")[1:-1] if line]
     groups = by_novelty(lines, corpus.train.read(), (corpus.test or corpus.validation).read())

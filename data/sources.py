@@ -15,7 +15,6 @@ unverified, and `unverified` tells so.
 
 import gzip
 import hashlib
-import http.client
 import os
 import re
 import shutil
@@ -30,6 +29,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from http.client import HTTPException
 from pathlib import Path
 
 from filelock import FileLock
@@ -343,7 +343,7 @@ def _download(url: str, name: str, size: int | None, part: Path) -> str | None:
                 while block := response.read(_BLOCK_BYTES):
                     file.write(block)
                     advance(len(block))
-    except (OSError, http.client.HTTPException) as error:
+    except (urllib.error.URLError, TimeoutError, ConnectionError, HTTPException) as error:
         return f"{url}: {getattr(error, 'reason', error)}"
     if part.stat().st_size < wanted:
         return f"{url}: the connection ended early; the same command goes on from there"

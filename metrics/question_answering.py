@@ -91,7 +91,7 @@ def score(
     return mean_scores(columns, rules, scale=100)
 
 
-def rules_for(language: str, is_answered: bool) -> str:
+def rules_for(language: str, is_answered: bool) -> Rules:
     """Return the rules that answers are scored by.
 
     >>> rules_for("zh-CN", is_answered=True), rules_for("en", is_answered=False)
@@ -110,7 +110,7 @@ def best_threshold(
     predictions: Mapping[str, str],
     scores: Mapping[str, float],
     references: Mapping[str, Sequence[str]],
-    metric: str = "F1",
+    metric: Literal["exact match", "F1"] = "F1",
 ) -> float:
     """Return the score above which answers are to be given for the best result by SQuAD 2.0.
 

@@ -209,6 +209,15 @@ def test_charts_beside_the_runs_are_passed_over(folders, capsys):
     assert "gpt-char" in capsys.readouterr().out
 
 
+def test_a_chart_that_nobody_asked_for_is_no_obstacle(folders, tmp_path, capsys):
+    copy = copy_with(folders / "gpt-char", tmp_path)
+    (tmp_path / "quality.png").mkdir()  # so that no file can be there
+    evaluate.main([str(copy)])
+    assert f"There is no chart: Is a directory: {tmp_path}" in capsys.readouterr().out
+    with pytest.raises(IsADirectoryError):
+        evaluate.main([str(copy), "--chart", str(tmp_path / "quality.png")])
+
+
 def test_a_pattern_that_no_shell_has_replaced_is_one(folders, capsys):
     evaluate.main([str(folders / "*-char")])
     assert "gpt-char" in capsys.readouterr().out

@@ -7,6 +7,7 @@ import re
 import tarfile
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -134,6 +135,21 @@ def test_without_a_network_the_message_says_what_to_put_where(home):
         sources.fetch(source, "toy", "CC BY 4.0")
     for part in ("file.bin", SHA256, "CC BY 4.0", str(home / "downloads/toy/file.bin"), "MIRROR"):
         assert part in str(refusal.value)
+
+
+def test_a_url_that_is_none_is_told(monkeypatch, server):
+    monkeypatch.setenv("KERAZOO_MIRROR", f"{server.url}/our data")
+    source = sources.Url(f"{server.url}/missing", SHA256, len(CONTENT))
+    with pytest.raises(InputError, match="our data/toy/missing: .*control characters"):
+        sources.fetch(source, "toy", "none")
+
+
+def test_a_file_that_several_want_at_once_is_fetched_once(server, home):
+    source = source_at(server.url)
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: sources.fetch(source, "toy", "none"), range(4)))
+    assert [path.read_bytes() for path in paths] == [CONTENT] * 4
+    assert server.ranges == [None]
 
 
 def test_a_url_that_is_gone_is_told(server):

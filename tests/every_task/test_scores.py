@@ -98,12 +98,24 @@ def test_a_baseline_that_has_learnt_from_the_test_examples_is_refused(data, tmp_
     with pytest.raises(InputError, match="its fold is 1, not 0; compare runs of one fold"):
         evaluate._against(evaluation, run_of(1), evaluate.Options(()))
     monkeypatch.setattr(evaluate, "score", lambda *_: "scored")
-    small = replace(run_of(0).recipe, data=DataConfig(name="mr", cleaning=("lowercase",)))
-    other = kerazoo.runs.Run(tmp_path / "small", small, None, None)
-    with pytest.raises(InputError, match="cleaned or swapped in another way"):
-        evaluate._against(evaluation, other, evaluate.Options(()))
     # Without a fold it is the first.
     assert evaluate._against(evaluation, run_of(0), evaluate.Options(())) == "scored"
+
+
+def test_a_baseline_reads_what_it_has_learnt_to_read(data, tmp_path, monkeypatch):
+    def run_of(task, *cleaning):
+        recipe = recipe_of(task, data)
+        recipe = replace(recipe, data=replace(recipe.data, cleaning=cleaning))
+        return kerazoo.runs.Run(tmp_path / "-".join([task, *cleaning]), recipe, None, None)
+
+    def against(task):
+        evaluation = evaluate.Evaluation(run_of(task), None, "test")
+        return evaluate._against(evaluation, run_of(task, "lowercase"), evaluate.Options(()))
+
+    monkeypatch.setattr(evaluate, "score", lambda run, data, *_: data.cleaning)
+    assert against("classification") == ("lowercase",)
+    with pytest.raises(InputError, match="cleaned or swapped in another way"):  # by other answers
+        against("translation")
 
 
 def test_a_stride_is_for_texts(finished):

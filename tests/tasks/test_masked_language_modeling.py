@@ -52,6 +52,13 @@ def test_the_score_is_counted_over_what_was_hidden(made):
     assert score.sentence_accuracy == pytest.approx(sentences_right / sentences)
 
 
+def test_of_a_text_without_line_ends_the_beginning_is_shown(made, tmp_path):
+    task, _, model = made
+    path = tmp_path / "long.txt"
+    path.write_text("the cat sees my friend " * 40_000)  # one by one, too many words to leave out
+    assert "the cat" in task.sample(model, Text.of(path))
+
+
 def test_a_text_shorter_than_an_example_is_refused_before_training(made, tmp_path):
     task, tokens, model = made
     path = tmp_path / "short.txt"

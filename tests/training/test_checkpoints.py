@@ -75,6 +75,15 @@ def steps_of(run):
         return [int(row["step"]) for row in csv.DictReader(file)]
 
 
+def test_what_was_half_written_when_a_process_was_killed_goes(tmp_path):
+    folder = tmp_path / "checkpoints"
+    (folder / "step-00000002").mkdir(parents=True)
+    (folder / ".step-00000004-x").mkdir()
+    (folder / ".123-best.keras").write_bytes(b"half")
+    checkpoints.Checkpoints(tmp_path, None, checkpoints.State())
+    assert [path.name for path in folder.iterdir()] == ["step-00000002"]
+
+
 def test_a_training_stops_after_too_many_validations_without_a_better_loss(
     losses, small_text, tmp_path, capsys
 ):
