@@ -65,6 +65,9 @@ def _compiled_by_jax(
         return result, changed
 
     def stateful(*args: object) -> object:
+        args = keras.tree.map_structure(  # they may be TensorFlow's, as batches are
+            lambda arg: None if arg is None else keras.ops.convert_to_tensor(arg), args
+        )
         result, changed = stateless([variable.value for variable in variables], *args)
         for variable, value in zip(state, changed, strict=True):
             if value is not None:

@@ -212,7 +212,8 @@ def recur(
         (last, _), (states, kept) = scan(step, (state, nothing), inputs, reverse)
 
         def gradient(*args: Tensor, upstream: tuple | None = None) -> tuple:
-            d_hs, *d_last = upstream if upstream is not None else args
+            # Each backend of Keras hands the gradients over in another wrapping.
+            d_hs, *d_last = keras.tree.flatten(args if upstream is None else upstream)
             # The state before each position.
             before = tuple(
                 ops.concatenate(
