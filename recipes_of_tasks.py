@@ -36,7 +36,7 @@ _ADAM = TrainConfig(
 )
 
 _TRANSLATE = TrainConfig(
-    minutes=10,
+    minutes=20,
     batch_size=128,
     optimizer="muon",
     learning_rate=0.01,
@@ -140,7 +140,9 @@ RECIPES: dict[str, Recipe] = {
     # === One text into another ===
     "transformer-spa": Recipe(
         description="A Transformer translates sentences from English into Spanish.",
-        model=_TRANSFORMER,
+        model=replace(
+            _TRANSFORMER, width=192, feed_forward_width=384, dropout=0.1, tie_embeddings=False
+        ),
         data=_pairs("anki-spa-eng", 6000),
         train=_TRANSLATE,
         task=TranslationConfig(),
@@ -210,7 +212,7 @@ RECIPES: dict[str, Recipe] = {
         description="An LSTM with attention makes conversation.",
         model=RNNSeq2SeqConfig(context_length=64, width=256, dropout=0.1),
         data=_pairs("chitchat", 8000),
-        train=replace(_TRANSLATE, minutes=20, label_smoothing=0.0),
+        train=replace(_TRANSLATE, label_smoothing=0.0),
         task=DialogueConfig(),
     ),
     "transformer-reverse": Recipe(
@@ -248,7 +250,7 @@ RECIPES: dict[str, Recipe] = {
         description="A BERT fills in hidden words of conversations: pre-training, ten CPU minutes.",
         model=replace(_BERT, dropout=0.0),
         data=_pieces("chitchat"),
-        train=replace(_TRANSLATE, batch_size=24, label_smoothing=0.0),
+        train=replace(_TRANSLATE, minutes=10, batch_size=24, label_smoothing=0.0),
         task=MaskedLanguageModelingConfig(mask_share=0.3, sentences="none"),
     ),
 }

@@ -307,6 +307,8 @@ class TransformerConfig:
     to itself (Su et al. 2021)."""
     qk_norm: bool = False
     """Whether those queries and keys are normalised (Henry et al. 2020)."""
+    tie_embeddings: bool = True
+    """Whether the output layer is the transposed token embedding, as published."""
 
     def __post_init__(self):
         _at_least(self, 1, "context_length", "num_layers", "num_heads", "width")

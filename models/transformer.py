@@ -3,7 +3,7 @@
     memory = encoder(source)                            every position sees every other
     h_0 = sqrt(D) E[token] + PE[position]               E: one embedding for both texts, section 3.4
     h_n = block(h_{n-1}, memory)                        n = 1 ... N
-    P(next token) = softmax(h_N E^T)
+    P(next token) = softmax(h_N E^T)                    or another matrix than E: `tie_embeddings`
 
 Its blocks are post-norm, as published; `norm_first` makes them pre-norm, which trains without a
 warm-up and needs one more normalisation after the last block (Xiong et al. 2020). Dropout is on the
@@ -65,6 +65,7 @@ class Transformer(EncoderDecoder):
         self.token_embedding = keras.layers.ReversibleEmbedding(
             config.vocab_size,
             config.width,
+            tie_weights=config.tie_embeddings,
             # Times sqrt(D) on the way in, it has variance 1 at both ends.
             embeddings_initializer=keras.initializers.RandomNormal(stddev=config.width**-0.5),
             dtype=self.dtype_policy,
