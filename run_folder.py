@@ -3,10 +3,13 @@
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
 
 from . import model_card
 from .data.datasets import Corpus
@@ -84,10 +87,17 @@ def begin(
                 f"another training has begun in {folder} in the meantime; choose another --out."
             ) from None
     if path.is_file():
-        if read_json(path)["data"] != data:
+        there, here = read_json(path), environment()["backend"]
+        if there["data"] != data:
             raise InputError(
                 f"the text of {folder} is not what it was when the run began; bring the old text "
                 "back, or start a new run."
+            )
+        backend = there["environment"].get("backend", here)
+        if backend != here:
+            raise InputError(
+                f"the run in {folder} was begun on {backend}, and this is {here}; set "
+                f"KERAS_BACKEND={backend}, or start a new run."
             )
         return
     task.tokenizer.save(folder / "tokenizer.json")
@@ -168,11 +178,42 @@ def latest_folder(name: str, parent: Path = Path("runs")) -> Path:
     return found[max(found)] if found else parent / name
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from training the run at the same time.
+
+    Raises:
+        InputError: if another process does.
+    """
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"another process is training the run in {folder}; wait for its end, or choose another "
+            "--out."
+        ) from None
+    except NotImplementedError:  # some network file systems have no locks
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+        (folder / ".lock").unlink(missing_ok=True)
+
+
 def environment() -> dict[str, Any]:
     """Return what a number depends on besides the code: versions and machine."""
-    packages = ("tensorflow", "keras", "keras-nlp", "tokenizers", "numpy")
+    import keras
+
+    backend = keras.backend.backend()
+    packages = ["tensorflow", "keras", "keras-nlp", "tokenizers", "numpy"]
+    if backend == "jax":
+        packages.append("jax")
     return {
         "python": platform.python_version(),
+        "backend": backend,
         **{package: metadata.version(package) for package in packages},
         "platform": platform.platform(),
         "cores": os.cpu_count(),

@@ -167,7 +167,7 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
     learner.compile(
         optimizer,
         **task.objectives(experiment.held_out),
-        jit_compile=task.prefers_xla(model) if settings.xla == "auto" else settings.xla == "on",
+        jit_compile=_by_xla(settings, task, model),
         steps_per_execution=_batches_per_call(settings, total_steps, length, model.count_params()),
     )
 
@@ -183,30 +183,36 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
     experiment.begin()
     tokens_per_step = experiment.learnt.num_tokens / steps_per_epoch
     progress = callbacks.Length(settings, total_steps, tokens_per_step, state.step, state.seconds)
-    kept = checkpoints.Checkpoints(folder, progress, state)
-    if progress.share < 1 and not state.is_over(settings.patience):
-        learner.fit(
-            training,
-            epochs=sys.maxsize,  # `progress` says when to stop
-            initial_epoch=state.round,
-            steps_per_epoch=settings.validate_every * settings.accumulate,
-            callbacks=[
-                progress,
-                callbacks.StopAtNaN(settings, progress),
-                callbacks.Validation(
-                    lambda: task.score_in_training(
-                        model, experiment.held_out, settings.validation_tokens
-                    )
-                ),
-                checkpoints.History(folder, state),
-                keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
-                kept,
-                callbacks.Progress(),
-                checkpoints.Patience(settings.patience, kept),
-            ],
-            verbose=1 if sys.stdout.isatty() or "ipykernel" in sys.modules else 2,
-            shuffle=False,
-        )
+    with run_folder.alone(folder):
+        if checkpoints.read_state(folder) != state:
+            raise InputError(
+                f"another process has trained the run in {folder} in the meantime; give the same "
+                "command again."
+            )
+        kept = checkpoints.Checkpoints(folder, progress, state)
+        if progress.share < 1 and not state.is_over(settings.patience):
+            learner.fit(
+                training,
+                epochs=sys.maxsize,  # `progress` says when to stop
+                initial_epoch=state.round,
+                steps_per_epoch=settings.validate_every * settings.accumulate,
+                callbacks=[
+                    progress,
+                    callbacks.StopAtNaN(settings, progress),
+                    callbacks.Validation(
+                        lambda: task.score_in_training(
+                            model, experiment.held_out, settings.validation_tokens
+                        )
+                    ),
+                    checkpoints.History(folder, state),
+                    keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+                    kept,
+                    callbacks.Progress(),
+                    checkpoints.Patience(settings.patience, kept),
+                ],
+                verbose=1 if sys.stdout.isatty() or "ipykernel" in sys.modules else 2,
+                shuffle=False,
+            )
     checkpoints.load_best(folder, learner)
     state = checkpoints.read_state(folder)
     return state, round(state.step * tokens_per_step)
@@ -286,6 +292,15 @@ def _batches_per_call(
     rounds = (settings.validate_every, total_steps or settings.validate_every)
     batches = math.gcd(*rounds) * settings.accumulate
     return max(number for number in range(1, most + 1) if batches % number == 0)
+
+
+def _by_xla(settings: TrainConfig, task: "Task", model: "Model") -> bool:
+    """Return whether XLA compiles the training step; JAX would run it piece by piece without."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        return True
+    return task.prefers_xla(model) if settings.xla == "auto" else settings.xla == "on"
 
 
 def _list_recipes() -> None:

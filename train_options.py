@@ -110,9 +110,12 @@ def _defaults(recipe: Recipe, arguments: Sequence[str]) -> Options:
     settings = recipe.train
     if given:
         only = {length: 1 if length == given[0] else None for length in LENGTHS}
+        by_clock = given[0] == "minutes" and settings.schedule == "step"
+        if by_clock and any(_names(argument, "schedule") for argument in arguments):
+            only["schedule"] = "cosine"  # or the recipe's would be refused, not what is given
         settings = replace(settings, **only)
     return Options(recipe.model, recipe.data, settings, recipe.task, recipe.init)
 
 
-def _names(argument: str, length: str) -> bool:
-    return argument.split("=")[0] == f"--train.{length}"
+def _names(argument: str, option: str) -> bool:
+    return argument.split("=")[0] == f"--train.{option}"

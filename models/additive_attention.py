@@ -95,7 +95,9 @@ def recur_attending(
         )
 
         def gradient(*args: Tensor, upstream: tuple | None = None) -> tuple:
-            d_hs, d_contexts, _, *d_last = upstream if upstream is not None else args
+            # JAX gives them in one argument, as the outputs were.
+            given = keras.tree.flatten(args if upstream is None else upstream)
+            d_hs, d_contexts, _, *d_last = given
             # The state before each position.
             before = tuple(
                 ops.concatenate([first[None], after[:-1]], axis=0)

@@ -127,6 +127,8 @@ KERAS_LAYERS = {
 
 def has_gpu() -> bool:
     """Tell whether there is one, on which Keras's layers run by cuDNN."""
+    if keras.backend.backend() not in ("tensorflow", "jax"):
+        return False
     return any(device.startswith("gpu") for device in keras.distribution.list_devices())
 
 

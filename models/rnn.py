@@ -172,7 +172,8 @@ class RNN(LanguageModel):
 
     def __init__(self, config: RNNConfig, **kwargs):
         super().__init__(config, **kwargs)
-        self.by_keras = config.from_equations or has_gpu()
+        # cuDNN has no plain cell.
+        self.by_keras = config.from_equations or (config.cell != "simple" and has_gpu())
         self.token_embedding = keras.layers.ReversibleEmbedding(
             config.vocab_size,
             config.width,

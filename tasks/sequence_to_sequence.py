@@ -115,6 +115,15 @@ class SequenceToSequence(SupervisedTask):
 
     # === Training ===
 
+    def prefers_xla(self, model: LanguageModel) -> bool:
+        """Whether the training is long: XLA takes a minute for all lengths, and a third off a step.
+
+        That was measured for translation (`make bench` has single lengths).
+        """
+        train = self.train
+        minutes, steps, epochs = (n or 0 for n in (train.minutes, train.steps, train.epochs))
+        return model.prefers_xla and (minutes >= 10 or steps >= 2000 or epochs >= 10)
+
     def objectives(self, examples: EncodedRecords) -> dict[str, Any]:
         """Return the loss, and how many tokens are right."""
         accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")

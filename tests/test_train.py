@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import kerazoo
-from kerazoo import recipes, run_folder, runs
+from kerazoo import recipes, run_folder, runs, train_options
 from kerazoo.data.datasets import DataConfig
 from kerazoo.errors import InputError, TrainingStopped
 from kerazoo.evaluate import evaluate
@@ -110,14 +110,6 @@ def test_the_model_card_tells_data_licence_size_and_score(finished):
         assert part in card
 
 
-def test_the_same_seed_gives_the_same_weights(finished, small_text, tmp_path):
-    train(small_recipe(small_text), tmp_path / "again")
-    for first, second in zip(
-        all_weights(finished.folder), all_weights(tmp_path / "again"), strict=True
-    ):
-        np.testing.assert_array_equal(first, second)
-
-
 def test_a_killed_training_resumes_to_the_same_weights(finished, small_text, tmp_path):
     folder = tmp_path / "killed"
     command = [sys.executable, str(ROOT / "train.py"), "gpt-nano", "--out", str(folder)]
@@ -177,7 +169,7 @@ def test_a_carried_state_resumes_to_the_same_weights_in_the_middle_of_a_pass(
     assert type(resumed.model) is type(kerazoo.load(tmp_path / "whole").model)
 
 
-@pytest.mark.parametrize("size", ["small", "medium", "large"])
+@pytest.mark.parametrize("size", ["small", "large"])
 def test_the_settings_of_zaremba_train_on_any_text(size, small_text, tmp_path):
     recipe = recipes.find(f"lstm-ptb-{size}")
     # The text has 18 words where the settings expect 10,000, so the gradients are far longer.
@@ -190,6 +182,7 @@ def test_the_settings_of_zaremba_train_on_any_text(size, small_text, tmp_path):
     )
     run = train(recipe, tmp_path / "run")
     assert run.report["validation"]["loss"] < np.log(run.tokenizer.vocab_size)
+    assert run.report["validation"]["bits_per_byte"] is not None
 
 
 def test_only_a_recurrent_model_carries_a_state(small_text):
@@ -268,16 +261,15 @@ def test_a_training_on_the_clock_ends_with_the_minute_and_its_learning_rate(smal
 
 
 def test_an_epoch_is_a_pass_over_the_training_text(small_text, tmp_path):
-    run = train(small_recipe(small_text, steps=None, epochs=0.5), tmp_path / "run")
+    run = train(small_recipe(small_text, steps=None, epochs=0.1), tmp_path / "run")
     tokens = small_text.stat().st_size * 0.9
-    assert run.report["steps"] == int(np.ceil(0.5 * tokens / (4 * 16)))
+    assert run.report["steps"] == int(np.ceil(0.1 * tokens / (4 * 16)))
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_half_precision_trains_and_keeps_its_policy(small_text, tmp_path, precision):
-    run = train(small_recipe(small_text, precision=precision, steps=20), tmp_path / "run")
+def test_half_precision_trains_and_keeps_its_policy(small_text, tmp_path):
+    run = train(small_recipe(small_text, precision="bfloat16", steps=20), tmp_path / "run")
     loaded = kerazoo.load(run.folder)
-    assert loaded.model.compute_dtype == precision
+    assert loaded.model.compute_dtype == "bfloat16"
     assert loaded.report["validation"]["loss"] < np.log(run.tokenizer.vocab_size)
 
 
@@ -296,15 +288,36 @@ def test_accumulation_counts_steps_and_resumes_like_whole_batches(small_text, tm
     assert rates[0] == pytest.approx(rates[1])
 
 
-def test_two_trainings_do_not_share_a_folder(small_text, tmp_path, monkeypatch):
+def test_two_trainings_do_not_share_a_folder(finished, small_text, tmp_path, monkeypatch):
     """Both looked before the other had begun."""
-    train(small_recipe(small_text, steps=20), tmp_path / "run")
+    shutil.copytree(finished.folder, tmp_path / "run")
     before = (tmp_path / "run/config.json").read_text()
     monkeypatch.setattr(run_folder, "check_free", lambda *_: None)
     (tmp_path / "run/report.json").unlink()
     with pytest.raises(InputError, match="another training has begun in .*run in the meantime"):
-        train(small_recipe(small_text, steps=20, seed=1), tmp_path / "run")
+        train(small_recipe(small_text, seed=1), tmp_path / "run")
     assert (tmp_path / "run/config.json").read_text() == before
+
+
+def test_two_processes_do_not_train_one_run(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "run")
+    (tmp_path / "run/report.json").unlink()
+    with (
+        run_folder.alone(tmp_path / "run"),
+        pytest.raises(InputError, match="another process is training the run in .*run; wait"),
+    ):
+        train(finished.recipe, tmp_path / "run", resume=True)
+    again = train(finished.recipe, tmp_path / "run", "a-test", resume=True)
+    assert again.report == finished.report
+
+
+def test_a_run_is_not_resumed_on_another_backend(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "run")
+    (tmp_path / "run/report.json").unlink()
+    config = tmp_path / "run/config.json"
+    config.write_text(config.read_text().replace('"backend": "tensorflow"', '"backend": "jax"'))
+    with pytest.raises(InputError, match="was begun on jax, and this is tensorflow; set KERAS_BA"):
+        train(finished.recipe, tmp_path / "run", resume=True)
 
 
 def test_what_a_killed_process_leaves_is_no_obstacle(small_text, tmp_path):
@@ -316,8 +329,8 @@ def test_what_a_killed_process_leaves_is_no_obstacle(small_text, tmp_path):
     assert train(small_recipe(small_text, steps=20), folder, resume=True).report["steps"] == 20
 
 
-@pytest.mark.parametrize("kind", ["byte", "word", "bpe", "wordpiece", "unigram"])
-def test_every_tokenizer_trains(small_text, tmp_path, kind):
+@pytest.mark.parametrize("kind", ["byte", "wordpiece", "unigram"])
+def test_tokenizers_train_and_a_lossy_one_has_no_bits_per_byte(small_text, tmp_path, kind):
     recipe = replace(
         small_recipe(small_text, steps=4, validate_every=4),
         model=RNNConfig(context_length=16, width=8),
@@ -386,14 +399,15 @@ def test_a_full_disk_stops_with_a_sentence_and_keeps_the_checkpoint(small_text, 
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=150k", "tmpfs", str(disk)], capture_output=True
     )
     if mounted.returncode:
         pytest.skip("needs the right to mount a small file system")
     try:
         command = [sys.executable, str(ROOT / "train.py"), "gpt-nano", "--out", str(disk / "run")]
         command += ["--data.text", str(small_text), "--train.steps", "4", "--train.xla", "off"]
-        command += ["--model.width", "32", "--train.validate-every", "2"]
+        command += ["--model.width", "32", "--model.num-layers", "1"]
+        command += ["--train.validate-every", "2"]
         outcome = subprocess.run(command, capture_output=True, text=True)
         assert outcome.returncode == 2
         assert outcome.stderr.startswith("kerazoo: the disk is full")
@@ -424,6 +438,12 @@ def test_the_memory_does_not_grow_with_the_text(small_text, tmp_path):
     print(f"peak memory: {small:.0f} MiB with 20 kB of text, {of_large:.0f} MiB with 1 GiB")
     assert of_large < small + 200
     assert of_large < 2048  # TensorFlow alone takes half of that
+
+
+def test_a_recipe_with_steps_of_epochs_can_follow_the_clock():
+    arguments = ["lstm-ptb-small", "--train.minutes", "1", "--train.schedule", "cosine"]
+    recipe, _ = train_options.parsed(arguments)
+    assert (recipe.train.minutes, recipe.train.schedule) == (1, "cosine")
 
 
 def test_every_recipe_comes_back_from_json():
@@ -461,6 +481,7 @@ def test_options_override_the_recipe_and_a_length_replaces_its_length(small_text
         (["gpt-nano", "--data.name", "names", "--data.text", "x"], "--data.name would change noth"),
         (["gpt-nano", "--train.report-tokens", "1"], "--train.report-tokens is 1.*at least 2"),
         (["gpt-nano", "--train.epochs", "inf"], "--train.epochs is inf"),
+        (["lstm-ptb-small", "--train.minutes", "1"], "--train.schedule step counts epochs"),
         (["gpt-nano", "--train.seed", "4294967296"], "--train.seed.*below"),
         (["ngram-shakespeare", "--train.batch-size", "3"], "leave out --train.batch-size"),
         (["ngram-shakespeare", "--model.k", "0.2"], "--model.k would change nothing.*kneser-ney"),

@@ -55,8 +55,9 @@ class TrainConfig:
     """Whether windows follow one another in the text and a recurrent model goes on from the state
     in which the last one ended; otherwise they come in random order, each from a zero state."""
     patience: int = 0
-    """Validations in a row without a better loss after which the training stops; 0: it goes on to
-    its end. The schedule does not know of it and is cut off."""
+    """Validations in a row without a better loss, or a better score of a task that is judged by
+    one, after which the training stops; 0: it goes on to its end. The schedule does not know of it
+    and is cut off."""
     frozen: int = 0
     """With a pretrained model: how many of its parts stay as they are, from the bottom: 1 the
     embeddings, 2 the first block too, and so on; -1: all, so that only the head learns."""
@@ -71,7 +72,8 @@ class TrainConfig:
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """What the model computes in; weights stay float32. float16 scales the loss."""
     xla: Literal["auto", "on", "off"] = "auto"
-    """Whether XLA compiles the training step; auto: where it was measured to be faster."""
+    """Whether XLA compiles the training step; auto: where it was measured to be faster. On JAX it
+    always does."""
     validate_every: int = 250
     """Steps from one validation, with its checkpoint, to the next."""
     validation_tokens: int = 20_000
