@@ -119,8 +119,7 @@ def main(arguments: Sequence[str]) -> None:
     lines = report.compare(result, baseline, options.metrics)
 
     console = Console()
-    if not console.is_terminal:
-        console.width = 140
+    console.width = max(console.width, 140)  # a narrower terminal wraps the lines and hides nothing
     for part in report.parts(result, lines, baseline):
         print(part) if isinstance(part, str) else console.print(part)
     if options.json:
@@ -299,6 +298,12 @@ def _dialogue(options: Options) -> Scorer:
 
     references, gold_path = _several_references(options), _reference_paths(options)[0]
     ends = [not several[0].strip() for several in references]
+    for number, (several, is_end) in enumerate(zip(references, ends, strict=True), start=1):
+        if is_end and any(map(str.strip, several)):
+            raise InputError(
+                f"line {number} of the references has a response in one file where {gold_path} "
+                "ends a dialogue; give as many lines for each dialogue in all of them."
+            )
     turns = [n for n, is_end in enumerate(ends) if not is_end]
     dialogues = [n - k for k, n in enumerate(turns)]  # blank lines before the turn
 
@@ -314,7 +319,7 @@ def _dialogue(options: Options) -> Scorer:
         return Report(
             dialogue.score(
                 [responses[n] for n in turns],
-                [references[n] for n in turns],
+                [[text for text in references[n] if text.strip()] for n in turns],
                 dialogues,
                 options.language,
             )

@@ -62,15 +62,13 @@ def score(
     )
     hits, turns = np.bincount(groups, right), np.bincount(groups)
     sums = drawn_sums(np.stack([hits, turns], axis=1))
-    tokens: list[list[str]] = [[] for _ in number]
-    for group, prediction in zip(groups, predictions, strict=True):
-        tokens[group] += tokenize(prediction, language)
+    tokens = [tokenize(prediction, language) for prediction in predictions]
     return {
         "response accuracy": Score(
             float(right.mean()), sums[:, 0] / sums[:, 1], len(number), "the same words"
         ),
         "dialogue accuracy": mean_score(hits == turns, "all responses the same words"),
-        "distinct-1": distinct(tokens, 1),
-        "distinct-2": distinct(tokens, 2),
+        "distinct-1": distinct(tokens, 1, groups),
+        "distinct-2": distinct(tokens, 2, groups),
         **score_translation(predictions, references, language, ("BLEU",), groups),
     }

@@ -77,7 +77,7 @@ def repetition(tokens: Sequence[Sequence[str]], n: int = REPETITION_ORDER) -> Sc
     return mean_score(shares, f"n:{n}|tok:as BLEU")
 
 
-def distinct(tokens: Sequence[Sequence[str]], n: int) -> Score:
+def distinct(tokens: Sequence[Sequence[str]], n: int, groups: Sequence[int] | None = None) -> Score:
     """Return the number of different runs of n tokens in all texts, for each one that there is.
 
     Texts that were drawn twice would have nothing new the second time, so the interval comes from
@@ -89,8 +89,15 @@ def distinct(tokens: Sequence[Sequence[str]], n: int) -> Score:
     Args:
         tokens: the tokens of each text.
         n: tokens in a run.
+        groups: for each text the number, from 0, of the group that is drawn as one, such as a
+            dialogue; without it, each text is drawn by itself.
     """
     counts = [_ngrams(text, n) for text in tokens]
+    if groups is not None:
+        of_groups: list[Counter] = [Counter() for _ in range(max(groups, default=-1) + 1)]
+        for group, each in zip(groups, counts, strict=True):
+            of_groups[group] += each
+        counts = of_groups
     num_texts = Counter(run for each in counts for run in each)
     different, total = len(num_texts), sum(each.total() for each in counts)
     value = different / total if total else float("nan")

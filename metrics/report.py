@@ -117,7 +117,10 @@ def shown(score: Score) -> str:
 
 
 def _digits(score: Score) -> int:
-    return 2 if score.scale == 100 else 4
+    if score.scale == 100:
+        return 2
+    small = 0 < abs(score.value) < 0.001  # such as squared errors of small numbers
+    return 3 - math.floor(math.log10(abs(score.value))) if small else 4
 
 
 def _shown(score: Score | Difference, digits: int, sign: str = "") -> tuple[str, str]:

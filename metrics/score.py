@@ -68,12 +68,11 @@ class Score:
                 f"the system has {self.num_examples} examples and the baseline "
                 f"{baseline.num_examples}; compare them on the same ones."
             )
-        drawn = self.drawn - baseline.drawn
-        return Difference(
-            self.value - baseline.value,
-            None if self.num_examples < 2 else _interval(drawn),
-            1.0 if self.value == baseline.value else self._p_value(baseline),
-        )
+        value = self.value - baseline.value
+        if self.num_examples < 2:  # of which one can draw the same only
+            return Difference(value, None, math.nan)
+        p_value = 1.0 if value == 0 else self._p_value(baseline)
+        return Difference(value, _interval(self.drawn - baseline.drawn), p_value)
 
     def _p_value(self, baseline: "Score") -> float:
         """Return how often chance alone would make a difference as large.
@@ -105,7 +104,8 @@ class Difference:
     Args:
         value: the system's score less the baseline's.
         interval: the 95 % interval of the difference.
-        p_value: the probability of a difference as large, either way, were the systems alike.
+        p_value: the probability of a difference as large, either way, were the systems alike; NaN
+            where there are no two examples to draw from.
     """
 
     value: float

@@ -33,7 +33,7 @@ COLUMNS = {
     "token accuracy": "{:.1%}",
     "F1 macro": "{:.3f}",
     "Pearson": "{:.3f}",
-    "MSE": "{:.3f}",
+    "MSE": "{:.4g}",
     "response accuracy": "{:.1%}",
     "dialogue accuracy": "{:.1%}",
     "exact match": "{:.2f}",

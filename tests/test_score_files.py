@@ -230,6 +230,10 @@ def test_responses_are_scored_by_dialogue(write, run):
     assert content["examples"] == 2
     _, content = run("dialogue --predictions a.txt --references ref.txt other.txt")
     assert content["scores"]["dialogue accuracy"]["value"] == 1
+    write("silent.txt", ["hello", "", "", "which day ?", "", ""])
+    write("other.txt", ["hi", "", "", "which price ?", "", ""])
+    _, content = run("dialogue --predictions silent.txt --references ref.txt other.txt")
+    assert content["scores"]["response accuracy"]["value"] == 0.5  # a blank is no other answer
 
 
 @pytest.mark.parametrize("option", ["--stemmer", "--strict", "--scheme IOB1", "--language zh"])
@@ -264,6 +268,11 @@ def test_made_up_texts_are_scored_without_references(write, run):
             "dialogue --predictions a --references b",
             {"a": "x\ny\nz\n", "b": "x\n\nz\n"},
             "a line 2 has a response where b ends a dialogue",
+        ),
+        (
+            "dialogue --predictions a --references b c",
+            {"a": "x\n\nz\n", "b": "x\n\nz\n", "c": "x\ny\nz\n"},
+            "line 2 of the references has a response in one file where b ends a dialogue",
         ),
         ("dialogue --predictions a", {"a": "x\n"}, "--references is missing"),
         ("generation --predictions a --references a", {"a": "x\n"}, "no text is the right one"),

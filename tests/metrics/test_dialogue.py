@@ -66,3 +66,9 @@ def test_what_cannot_be_scored_is_refused():
         dialogue.score(["a", "b"], ["a", "b"], [0])
     with pytest.raises(InputError, match="2 predictions and 1 references"):
         dialogue.score(["a", "b"], ["a"], [0, 0])
+
+
+def test_pairs_of_words_lie_within_responses():
+    scores = dialogue.score(["hello you", "hello", "hello you"], ["x"] * 3, [0, 0, 1])
+    assert scores["distinct-1"].value == 2 / 5
+    assert scores["distinct-2"].value == 1 / 2

@@ -70,6 +70,13 @@ def test_systems_on_other_examples_are_not_compared():
         mean_score([1, 2, 3]).against(mean_score([1, 2]))
 
 
+def test_one_example_tells_nothing_of_a_difference():
+    difference = mean_score([1.0]).against(mean_score([0.0]))
+    assert difference.value == 1
+    assert difference.interval is None
+    assert math.isnan(difference.p_value)
+
+
 def test_one_example_has_a_score_and_no_interval():
     score = mean_score([0.5])
     assert score.value == 0.5
