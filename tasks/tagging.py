@@ -12,7 +12,7 @@ Shapes: B batch, T positions, K tags.
 import itertools
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -32,6 +32,8 @@ from .task import AS_USUAL, Writing
 
 OUTSIDE = "O"
 NO_WORD = -1
+_WORD = re.compile(r"(?:\w\.){2,}(?!\w)|[@#]?\w+(?:[-.&/]\w+)*|(?<=\w)['’]\w+|[^\w\s]")
+"""About what the datasets take for a word: U.S., Jean-Luc, @ada, the 's of Ada's, punctuation."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,24 @@ class Tagged:
     Args:
         tokens: the words.
         tags: their tags.
+        text: the sentence; without it, the words with a space between them.
+        places: where in it each word begins and ends.
     """
 
     tokens: tuple[str, ...]
     tags: tuple[str, ...]
+    text: str = ""
+    places: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self):
+        if not self.places:
+            stops = list(itertools.accumulate(len(token) + 1 for token in self.tokens))
+            places = tuple(
+                (stop - len(token) - 1, stop - 1)
+                for token, stop in zip(self.tokens, stops, strict=True)
+            )
+            object.__setattr__(self, "places", places)
+            object.__setattr__(self, "text", " ".join(self.tokens))
 
     @property
     def entities(self) -> list[tuple[str, str]]:
@@ -53,8 +69,13 @@ class Tagged:
         >>> Tagged(("Ada", "Lovelace", "wrote"), ("B-person", "I-person", "O")).entities
         [('Ada Lovelace', 'person')]
         """
+        return [(self.text[start:stop], kind) for kind, start, stop in self.spans]
+
+    @property
+    def spans(self) -> list[tuple[str, int, int]]:
+        """The type of each name, and where in the text it begins and ends, in characters."""
         found = get_entities(list(self.tags))
-        return [(" ".join(self.tokens[start : stop + 1]), kind) for kind, start, stop in found]
+        return [(kind, self.places[start][0], self.places[stop][1]) for kind, start, stop in found]
 
     def __str__(self) -> str:
         """Return the sentence with its names in brackets: [Ada Lovelace: person] wrote."""
@@ -168,13 +189,16 @@ class Tagging(HeadTask):
 
     def predict(self, model: Model, prompts: Sequence[str]) -> list[Tagged]:
         """Return the sentences with their tags; punctuation is taken for words."""
-        records = [
-            {"tokens": (words := re.findall(r"\w+|[^\w\s]", text)), "tags": [OUTSIDE] * len(words)}
-            for text in checked(prompts)
-        ]
+        prompts = list(checked(prompts))
+        found = [list(_WORD.finditer(text)) for text in prompts]
+        words = [tuple(match.group() for match in matches) for matches in found]
+        places = [tuple(match.span() for match in matches) for matches in found]
+        records = [{"tokens": list(each), "tags": [OUTSIDE] * len(each)} for each in words]
         return [
-            Tagged(tuple(record["tokens"]), tuple(tags))
-            for record, tags in zip(records, self.say(model, records), strict=True)
+            Tagged(each, tuple(tags), text, where)
+            for each, tags, text, where in zip(
+                words, self.say(model, records), prompts, places, strict=True
+            )
         ]
 
     def to_json(
@@ -183,8 +207,12 @@ class Tagging(HeadTask):
         """Return words, tags and names of each sentence as what `json.dumps` accepts."""
         return [
             {
-                **asdict(tagged),
-                "entities": [{"text": text, "type": kind} for text, kind in tagged.entities],
+                "tokens": tagged.tokens,
+                "tags": tagged.tags,
+                "entities": [
+                    {"text": tagged.text[start:stop], "type": kind, "start": start, "end": stop}
+                    for kind, start, stop in tagged.spans
+                ],
             }
             for tagged in self.predict(model, prompts)
         ]
