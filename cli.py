@@ -67,9 +67,10 @@ def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
     training that had to stop exits with 1. `--debug` shows tracebacks.
     """
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    for stream in (sys.stdin, sys.stdout):  # pipes of Windows have another encoding
+    # Pipes of Windows have another encoding, and its files begin with a byte order mark.
+    for stream, encoding in ((sys.stdin, "utf-8-sig"), (sys.stdout, "utf-8")):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")
+            stream.reconfigure(encoding=encoding)
     try:
         command(arguments)
         sys.stdout.flush()

@@ -18,6 +18,7 @@ scores files that other programs wrote; see `score_files.py`.
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,6 +91,11 @@ class Evaluation:
     score: "Score"
     scored_on: str
     """Which data, and which split."""
+    name: str = ""
+    """What the run is called; without it, the name of its folder."""
+
+    def __post_init__(self):
+        object.__setattr__(self, "name", self.name or self.run.folder.name)
 
     @property
     def report(self) -> reporting.Report | None:
@@ -99,7 +105,7 @@ class Evaluation:
     def row(self) -> dict[str, Any]:
         """Return the row of the table: see `COLUMNS`."""
         return {
-            "run": self.run.folder.name,
+            "run": self.name,
             "model": _model_name(self.run),
             "parameters": self.run.report["parameters"],
             **self.score.columns(),
@@ -158,17 +164,23 @@ def main(arguments: Sequence[str]) -> None:
     folders = [path for path in given if not (path.is_file() or _has_runs(path))]
     if not folders:
         raise InputError("no run folder is given; give some, such as runs/*.")
-    loaded = [runs.load(folder) for folder in folders]
+    loaded = _loaded(folders)
     baseline = runs.load(options.baseline) if options.baseline else None
     if baseline:
         _check_baseline(baseline, loaded)
 
-    found = [score(run, _data(run, options), options.split, options.stride) for run in loaded]
+    named = Counter(run.folder.name for run in loaded)
+    found = [
+        replace(
+            score(run, _data(run, options), options.split, options.stride),
+            name=str(run.folder) if named[run.folder.name] > 1 else "",
+        )
+        for run in loaded
+    ]
     found.sort(key=_rank)
     rows = [evaluation.row() for evaluation in found]
     console = Console()
-    if not console.is_terminal:
-        console.width = 140
+    console.width = max(console.width, 140)  # a narrower terminal wraps the lines and hides nothing
     for group in comparable(rows):
         console.print(table(group))
     if len({row["scored on"] for row in rows}) > 1:
@@ -177,6 +189,8 @@ def main(arguments: Sequence[str]) -> None:
     for shown in reports:
         if shown.evaluation.report and (baseline or options.report or len(found) == 1):
             shown.show(console, whole=options.report or len(found) == 1, named=len(found) > 1)
+        elif options.report:
+            print(f"{shown.evaluation.name}: the table has all scores of its task.")
     if options.json:
         contents = [shown.to_json() for shown in reports]
         write_json(options.json, contents)
@@ -199,6 +213,20 @@ def _matching(path: Path) -> list[Path]:
     return sorted(path.parent.glob(path.name))
 
 
+def _loaded(folders: Sequence[Path]) -> list[runs.Run]:
+    """Return the runs; of several, those that are still being trained are passed over."""
+    loaded = []
+    for folder in folders:
+        begun, ended = (folder.joinpath(name).is_file() for name in ("config.json", "report.json"))
+        if len(folders) > 1 and begun and not ended:
+            print(f"{folder} has not been trained to its end and is passed over.")
+        else:
+            loaded.append(runs.load(folder))
+    if not loaded:
+        raise InputError("none of the runs has been trained to its end.")
+    return loaded
+
+
 def _has_runs(folder: Path) -> bool:
     """Whether it is not a run, but has some in it."""
     return not (folder / "config.json").is_file() and any(folder.glob("*/config.json"))
@@ -214,6 +242,8 @@ def _data(run: runs.Run, options: Options) -> datasets.DataConfig | None:
     reads_records = reads != "text"
     as_own = {"swap": own.swap, "cleaning": own.cleaning} if reads_records else {}
     if options.text is not None:
+        if reads_records:
+            as_own["cleaning"] = datasets.cleaning_steps(own)
         if reads in ANSWERED_IN_WORDS:
             as_own["language"] = own.language or _language(own)
         if options.text.suffix.lower() in TABLES and reads_records:
@@ -274,9 +304,10 @@ def _against(
         return None
     data = _data(evaluation.run, options) or evaluation.run.recipe.data
     own = baseline.recipe.data
+    cleaning = datasets.cleaning_steps(own) if options.text else own.cleaning
     if baseline.recipe.task.reads not in ANSWERED_IN_WORDS:
-        data = replace(data, cleaning=own.cleaning)  # each reads as it has learnt to
-    elif (own.cleaning, own.swap) != (data.cleaning, data.swap):
+        data = replace(data, cleaning=cleaning)  # each reads as it has learnt to
+    elif (cleaning, own.swap) != (data.cleaning, data.swap):
         raise InputError(
             f"--baseline {baseline.folder} has learnt from texts that were cleaned or swapped in "
             f"another way than those of {evaluation.run.folder}; compare runs whose answers are "
@@ -306,9 +337,14 @@ class _Shown:
             whole: whether to print all of it, or the scores alone.
             named: whether to say which run it is.
         """
-        against = f" against {self.baseline.run.folder.name}" if self.baseline else ""
+        against = ""
+        if self.baseline:
+            name = self.baseline.name
+            against = (
+                f" against {self.baseline.run.folder if name == self.evaluation.name else name}"
+            )
         if named or against:
-            print(f"{self.evaluation.run.folder.name}{against}, {self.evaluation.scored_on}:")
+            print(f"{self.evaluation.name}{against}, {self.evaluation.scored_on}:")
         other = self.baseline.report if self.baseline else None
         report = self.evaluation.report if whole else replace(self.evaluation.report, **_NO_CLASSES)
         lines = reporting.compare(report, other)
@@ -321,7 +357,7 @@ class _Shown:
         if self.baseline:
             lines = reporting.compare(self.evaluation.report, self.baseline.report)
             content["details"] |= reporting.to_json(lines, self.evaluation.report)
-            content["baseline"] = self.baseline.run.folder.name
+            content["baseline"] = str(self.baseline.run.folder)
         return content
 
 
@@ -368,9 +404,11 @@ def chart(loaded: Sequence[runs.Run]) -> "Figure":  # noqa: F821
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
+    named = Counter(run.folder.name for run in loaded)
     for run in loaded:
         seconds, quality = zip(*_course(run), strict=True)
-        axes.plot(seconds, quality, marker="o", markersize=3, label=run.folder.name)
+        label = run.folder if named[run.folder.name] > 1 else run.folder.name
+        axes.plot(seconds, quality, marker="o", markersize=3, label=str(label))
     axes.set(
         xlabel="training time in seconds", ylabel="bits per byte of validation text, in training"
     )

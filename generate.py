@@ -8,7 +8,8 @@ echo "To be" | python generate.py runs/gpt-shakespeare -
 
 Without a text, a run that needs one asks for it, again and again: a translator for sentences, a
 dialogue for what you say, a reader for a question and a passage. From a pipe or a file it takes a
-text a line, with a tab between question and passage, and answers with a line for each:
+text a line, with a tab between question and passage, and answers with a line for each (of runs that
+write, a line end within a text is \n, written out, going in and coming out):
 
 python generate.py runs/my-translator < sentences.txt > translations.txt
 python generate.py runs/my-classifier --file reviews.txt --json > labels.jsonl
@@ -88,7 +89,10 @@ def main(arguments: Sequence[str]) -> None:
     elif needs_text and (reads_input or not options.prompts):
         speaker.answer_lines(sys.stdin)
     else:
-        prompts = [sys.stdin.read() if prompt == "-" else prompt for prompt in options.prompts]
+        prompts = [
+            sys.stdin.read().removesuffix("\n") if prompt == "-" else prompt
+            for prompt in options.prompts
+        ]
         speaker.answer(speaker.joined(prompts) or [None])
 
 
@@ -111,6 +115,7 @@ class _Speaker:
         if as_suits is None:
             self._check_answers(given)
             as_suits = usual
+        self.writes = run.task.default_sampling is not None
         sampling = replace(as_suits, **given)
         self._check_heeded(given, sampling.sampler)
         stop = options.stop and options.stop.replace("\\n", "\n").replace("\\t", "\t")
@@ -166,7 +171,10 @@ class _Speaker:
     def answer_lines(self, lines: Iterable[str]) -> None:
         """Answer each line by a line, some lines at a time; an empty one by an empty one."""
         number = 0
-        for batch in _batched((line.rstrip("\n") for line in lines), BATCH):
+        lines = (line.rstrip("\n") for line in lines)
+        if self.writes:
+            lines = (line.replace("\\n", "\n") for line in lines)
+        for batch in _batched(lines, BATCH):
             self._answer_batch(batch, number + 1)
             number += len(batch)
         if not number:
@@ -198,7 +206,8 @@ class _Speaker:
         if self.options.json:
             return list(map(self._as_json, rows, self._objects(rows)))
         texts = self.run.generate_all(rows, self.options.max_tokens, **self.how)
-        return ["\t".join(map(str.strip, text.splitlines())) for text in texts]
+        line_end = "\\n" if self.writes else "\t"
+        return [line_end.join(map(str.strip, text.strip().splitlines())) for text in texts]
 
     def _objects(self, rows: Sequence[str | None]) -> list[dict[str, Any]]:
         return self.run.to_json(rows, self.options.max_tokens, **self.how)

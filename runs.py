@@ -112,6 +112,8 @@ class Run:
 
     def _given(self, prompts: Sequence[str | None]) -> list[str]:
         """Return the prompts, what a text begins with in the place of those that are missing."""
+        if isinstance(prompts, str):
+            return self._as_cleaned(prompts)
         texts = [self.task.start if prompt is None else prompt for prompt in prompts]
         if None in texts:
             asked = " and ".join(map(_with_article, self.task.asks))
@@ -123,6 +125,8 @@ class Run:
         """Return the texts cleaned as the examples were that the model has learnt from."""
         from .data import datasets, records
 
+        if isinstance(texts, str):  # whose parts, letters, are texts, too
+            raise InputError(f"a list of texts is needed, not one: give [{texts[:20]!r}].")
         steps, kind = datasets.cleaning_steps(self.recipe.data), self.recipe.task.reads
         return [records.as_cleaned(text, kind, steps) for text in texts]
 
@@ -163,7 +167,7 @@ class Run:
         """
         if not hasattr(self.task, "fill"):
             raise InputError(f"{self.folder} fills no masks; a run of bert-shakespeare does.")
-        return self.task.fill(self.model, text, k)
+        return self.task.fill(self.model, *self._as_cleaned([text]), k)
 
     def summary(self) -> str:
         """Return the result in two lines."""

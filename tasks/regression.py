@@ -92,8 +92,13 @@ class Regression(HeadTask):
         return list(self.say(model, [{"text": text, "label": mean} for text in checked(prompts)]))
 
     def write(self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL) -> list[str]:
-        """Return the numbers with two decimals."""
-        return [f"{number:.2f}" for number in self.predict(model, prompts)]
+        """Return the numbers with as many decimals as hundredths of their deviation need."""
+        return list(map(self._in_words, self.predict(model, prompts)))
+
+    def _in_words(self, number: float) -> str:
+        _, deviation = map(float, self.labels)
+        decimals = max(0, 2 - math.floor(math.log10(deviation)))
+        return f"{number:.{decimals}f}"
 
     def to_json(
         self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL
@@ -105,7 +110,8 @@ class Regression(HeadTask):
         """Return some held-out texts, what the model says of them, and what was right."""
         records = held_out.head(SAMPLES)
         return "\n".join(
-            f"{one_line(record['text'])}\n  -> {answer:.2f} ({record['label']} is right)"
+            f"{one_line(record['text'])}\n"
+            f"  -> {self._in_words(answer)} ({record['label']} is right)"
             for record, answer in zip(records, self.say(model, records), strict=True)
         )
 

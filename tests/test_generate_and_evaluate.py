@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -230,6 +231,28 @@ def test_folders_of_runs_beside_the_runs_are_passed_over(folders, capsys):
         evaluate.main([str(folders)])
 
 
+def test_runs_that_are_still_being_trained_are_passed_over(folders, tmp_path, capsys):
+    unfinished = copy_with(folders / "gpt-char", tmp_path, report__json=None, model__keras=None)
+    evaluate.main([str(folders / "gpt-char"), str(unfinished)])
+    out = capsys.readouterr().out
+    assert f"{unfinished} has not been trained to its end and is passed over." in out
+    with pytest.raises(InputError, match="has not been trained to its end; go on"):
+        evaluate.main([str(unfinished)])
+
+
+def test_runs_of_one_name_are_told_apart(folders, tmp_path):
+    other = tmp_path / "gpt-char"
+    shutil.copytree(folders / "gpt-char", other)
+    evaluate.main([str(folders / "gpt-char"), str(other), "--json", str(tmp_path / "scores.json")])
+    names = {row["run"] for row in json.loads((tmp_path / "scores.json").read_text())}
+    assert names == {str(folders / "gpt-char"), str(other)}
+
+
+def test_a_single_text_is_no_list_of_texts(folders):
+    with pytest.raises(InputError, match=r"a list of texts is needed, not one: give \['ROMEO'\]"):
+        kerazoo.load(folders / "gpt-char").generate_all("ROMEO")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -245,8 +268,6 @@ def test_runs_that_are_not_there_are_refused(arguments, message):
 
 def copy_with(folder, tmp_path, **changes):
     """Copy a run, and change or delete (None) some of its files."""
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     for name, content in changes.items():
