@@ -45,6 +45,8 @@ class State:
     """The step of that validation."""
     best_loss: float = math.inf
     """The loss of that validation, or its score, negative, where that decides."""
+    best_of_equals: float = math.inf
+    """The loss of that validation, which decides between equal scores."""
 
     def is_over(self, patience: int) -> bool:
         """Tell whether so many validations in a row were no better; 0: never."""
@@ -68,15 +70,19 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Save, then delete the checkpoint before."""
-        # The lowest loss is best, or the highest score.
-        step, loss = (
-            self.length.step,
-            -logs["val_score"] if "val_score" in logs else logs["val_loss"],
-        )
-        is_best = loss < self.state.best_loss
+        # The lowest loss is best, or the highest score; of equal scores, that with the lowest loss.
+        step, of_equals = self.length.step, logs["val_loss"]
+        loss = -logs["val_score"] if "val_score" in logs else of_equals
+        is_best = (loss, of_equals) < (self.state.best_loss, self.state.best_of_equals)
         self.state = replace(self.state, round=epoch + 1, step=step, seconds=self.length.seconds)
         if is_best:
-            self.state = replace(self.state, best_round=epoch + 1, best_step=step, best_loss=loss)
+            self.state = replace(
+                self.state,
+                best_round=epoch + 1,
+                best_step=step,
+                best_loss=loss,
+                best_of_equals=of_equals,
+            )
         path = self.folder / f"step-{step:08d}"
         with whole_folder(path) as scratch:
             _save(self.model, scratch / _MODEL)

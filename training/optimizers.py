@@ -148,15 +148,17 @@ def make_optimizer(
     Args:
         config: everything but the schedule is taken from here.
         learning_rate: a schedule over steps, or a number that a callback sets.
-        variables: the model's trainable variables; those with one axis (biases and the scales of
-            norms) are spared weight decay.
+        variables: the model's trainable variables; biases and the scales of norms are spared weight
+            decay.
         shares: for each of the variables, what its learning rate is multiplied by; None: 1 for all.
     """
     optimizer = _make(config, learning_rate)
     if shares is not None:
         optimizer.set_shares(variables, shares)
     if optimizer.weight_decay is not None:
-        optimizer.exclude_from_weight_decay(var_list=[v for v in variables if len(v.shape) < 2])
+        # The bias of a GRU has two axes.
+        spared = [v for v in variables if len(v.shape) < 2 or v.name == "bias"]
+        optimizer.exclude_from_weight_decay(var_list=spared)
     return optimizer
 
 
@@ -175,8 +177,8 @@ def _make(
         return _optimizer("Adam")(**betas, **shared)
     if config.optimizer == "adamw":
         return _optimizer("AdamW")(weight_decay=config.weight_decay, **betas, **shared)
-    # Matrices are orthogonalised; embeddings, the output layer among them, and all that has one
-    # axis are left to Adam.
+    # Matrices are orthogonalised; embeddings, the output layer among them, biases and all that has
+    # one axis are left to Adam.
     return _optimizer("Muon")(
         momentum=config.momentum,
         weight_decay=config.weight_decay,
@@ -185,5 +187,6 @@ def _make(
         adam_beta_2=config.beta_2,
         adam_weight_decay=None,
         epsilon=1e-8,
+        exclude_layers=["/bias$"],
         **shared,
     )

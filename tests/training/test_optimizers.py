@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerazoo.models import families
-from kerazoo.models.configs import GPTConfig
+from kerazoo.models.configs import GPTConfig, RNNConfig
 from kerazoo.training.config import TrainConfig
 from kerazoo.training.optimizers import make_optimizer, make_schedule
 
@@ -86,9 +86,17 @@ def test_the_gradient_of_a_token_that_occurs_often_is_clipped_as_one():
 
 
 @pytest.mark.parametrize("name", ["adamw", "muon"])
-def test_norms_and_biases_do_not_decay(name):
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        GPTConfig(vocab_size=7, context_length=6, num_layers=1, width=8),
+        RNNConfig(vocab_size=7, context_length=6, width=8, cell="gru"),  # its bias has two axes
+    ],
+    ids=["gpt", "gru"],
+)
+def test_norms_and_biases_do_not_decay(architecture, name):
     config = TrainConfig(steps=1, optimizer=name, weight_decay=0.5, learning_rate=0.1)
-    model = families.build(GPTConfig(vocab_size=7, context_length=6, num_layers=1, width=8))
+    model = families.build(architecture)
     for weight in model.trainable_variables:
         weight.assign(keras.ops.ones(weight.shape))
     optimizer = make_optimizer(config, 0.1, model.trainable_variables)
@@ -96,7 +104,8 @@ def test_norms_and_biases_do_not_decay(name):
     zeros = [keras.ops.zeros(weight.shape) for weight in model.trainable_variables]
     optimizer.apply(zeros, model.trainable_variables)
     for weight in model.trainable_variables:
-        decays = len(weight.shape) > 1 and not (name == "muon" and "embedding" in weight.path)
+        is_matrix = len(weight.shape) > 1 and weight.name != "bias"
+        decays = is_matrix and not (name == "muon" and "embedding" in weight.path)
         expected = 1 - 0.1 * 0.5 if decays else 1
         np.testing.assert_allclose(weight, expected, rtol=1e-5, err_msg=weight.path)
 
