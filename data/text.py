@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ class Text:
 
     Args:
         spans: the byte ranges that make up the text, in order. Each begins and ends between two
-            characters.
+            characters, and a line end stands between them, if need be one that is in no file.
     """
 
     spans: tuple[Span, ...]
@@ -51,11 +52,19 @@ class Text:
     @property
     def num_bytes(self) -> int:
         """The length of the text in UTF-8 bytes."""
-        return sum(span.stop - span.start for span in self.spans)
+        return sum(
+            span.stop - span.start + len(end)
+            for span, end in zip(self.spans, self._ends, strict=True)
+        )
+
+    @cached_property
+    def _ends(self) -> list[bytes]:
+        """What is to stand behind each span: a line end where the next one would go on its line."""
+        return [*map(_missing_line_end, self.spans[:-1]), *([b""] if self.spans else [])]
 
     def pieces(self) -> Iterator[str]:
         """Yield the text in pieces of about 1 MiB that end at line ends where there are any."""
-        for span in self.spans:
+        for span, end in zip(self.spans, self._ends, strict=True):
             rest = b""
             for block in _blocks(span):
                 block = rest + block
@@ -63,8 +72,8 @@ class Text:
                 if cut:
                     yield block[:cut].decode()
                 rest = block[cut:]
-            if rest:
-                yield rest.decode()
+            if rest + end:
+                yield (rest + end).decode()
 
     def read(self) -> str:
         """Return the whole text; only for text that is known to be small."""
@@ -73,16 +82,17 @@ class Text:
     def sha256(self) -> str:
         """Return the hexadecimal sha256 of the text's bytes."""
         digest = hashlib.sha256()
-        for span in self.spans:
+        for span, end in zip(self.spans, self._ends, strict=True):
             for block in _blocks(span):
                 digest.update(block)
+            digest.update(end)
         return digest.hexdigest()
 
     def split(self, fraction: float) -> tuple["Text", "Text"]:
         """Split by position: the first `fraction` of the characters, and the rest.
 
         The first part has `int(fraction * number of characters)` characters, the split that
-        nanoGPT and others use for tinyshakespeare.
+        nanoGPT and others use for tinyshakespeare. Line ends that are in no file do not count.
         """
         characters = [sum(_count(block) for block in _blocks(span)) for span in self.spans]
         wanted = int(fraction * sum(characters))
@@ -112,6 +122,12 @@ def _blocks(span: Span) -> Iterator[bytes]:
                 )
             left -= len(block)
             yield block
+
+
+def _missing_line_end(span: Span) -> bytes:
+    with open(span.path, "rb") as file:
+        file.seek(span.stop - 1)
+        return b"" if file.read(1) == b"\n" else b"\n"
 
 
 def _starts_character(block: bytes) -> np.ndarray:

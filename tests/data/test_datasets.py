@@ -157,7 +157,7 @@ def test_a_folder_is_its_text_files_in_order(tmp_path):
     for name, content in {"b.txt": "b" * 50, "inner/a.txt": "i" * 50, "c.md": "no"}.items():
         (tmp_path / name).write_text(content)
     corpus = load(DataConfig(text=tmp_path))
-    assert corpus.train.read() + corpus.validation.read() == "b" * 50 + "i" * 50
+    assert corpus.train.read() + corpus.validation.read() == "b" * 50 + "\n" + "i" * 50
 
 
 def test_cleaning_makes_a_copy_and_leaves_your_file_alone(tmp_path):

@@ -32,6 +32,6 @@ def test_conll_2003_is_read_from_files_put_in_place_and_turned_into_bio(
         {"tokens": ["U.N.", "Ekeus", "Baghdad", "."], "tags": ["B-ORG", "B-PER", "B-PER", "O"]}
     ]
     told = capsys.readouterr().err
-    assert told.count("is used unverified: no checksum is published; its sha256 is ") == 3
+    assert told.count("is used unverified: no sha256 is published; its own is ") == 3
     load(DataConfig(name="conll-2003"), "tags")
     assert capsys.readouterr().err == ""

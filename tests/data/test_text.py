@@ -49,7 +49,17 @@ def test_a_split_runs_on_over_several_files(tmp_path):
     for path, content in zip(paths, ("äöü", "xyz", "123"), strict=True):
         path.write_text(content)
     first, second = Text.of(*paths).split(0.5)
-    assert (first.read(), second.read()) == ("äöüx", "yz123")
+    assert (first.read(), second.read()) == ("äöü\nx", "yz\n123")
+
+
+def test_a_file_begins_on_a_line_of_its_own(tmp_path):
+    for name, content in (("a", "one\ntwo"), ("b", "three\n"), ("c", "four")):
+        (tmp_path / name).write_text(content)
+    text = Text.of(*(tmp_path / name for name in "abc"))
+    assert text.read() == "one\ntwo\nthree\nfour"
+    assert text.num_bytes == len(text.read())
+    (tmp_path / "whole").write_text(text.read())
+    assert text.sha256() == Text.of(tmp_path / "whole").sha256()
 
 
 def test_a_byte_order_mark_is_not_part_of_the_text(tmp_path):
