@@ -95,6 +95,7 @@ def test_logits_and_hidden_states_equal_those_of_hugging_face(pair, length):
     )
 
 
+@pytest.mark.parametrize("pair", [{"num_kv_heads": 2}], indirect=True, ids=["grouped heads"])
 def test_greedy_generation_equals_that_of_hugging_face_token_for_token(pair):
     import torch
 

@@ -11,6 +11,7 @@ from kerazoo.tasks import registry
 from kerazoo.tasks.configs import SequenceToSequenceConfig
 from kerazoo.training.config import TrainConfig
 
+pytestmark = pytest.mark.usefixtures("without_xla")
 PAIRS = [("abc", "cba"), ("d", "d")]
 
 
