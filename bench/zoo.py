@@ -34,8 +34,14 @@ class Options:
 
     minutes: float = MINUTES
     """Time that each neural model has to learn."""
-    out: Path = Path("runs/zoo")
-    """Folder for the runs."""
+    out: Path | None = None
+    """Folder for the runs; without it, runs/zoo, or runs/zoo-MINUTES for other --minutes."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder for the runs."""
+        usual = "zoo" if self.minutes == MINUTES else f"zoo-{self.minutes:g}"
+        return self.out or Path("runs") / usual
 
 
 def trained(name: str, folder: Path, minutes: float) -> runs.Run:
@@ -78,7 +84,7 @@ def main() -> None:
     """Train, score, and write the tables and the chart."""
     options = tyro.cli(Options, description=__doc__)
     names = [name for name in recipes.RECIPES if name.endswith("-shakespeare")]
-    found = [trained(name, options.out / name, options.minutes) for name in names]
+    found = [trained(name, options.folder / name, options.minutes) for name in names]
     rows = [evaluate.evaluate(run) for run in found]
     models, masked = [], []
     for run, row in zip(found, rows, strict=True):

@@ -75,7 +75,8 @@ class MaskedLanguageModeling(Task):
 
     def steps_per_epoch(self, examples: TokenFile) -> float:
         """Return how many steps make one pass over the text."""
-        return examples.num_tokens / (self.train.batch_size * self.model.context_length)
+        tokens_in_example = self.masking(SCORING_SEED).num_text_tokens
+        return examples.num_tokens / (self.train.batch_size * tokens_in_example)
 
     def batches(self, examples: TokenFile, first_step: int) -> tf.data.Dataset:
         """Return examples from random places."""
