@@ -92,7 +92,7 @@ ROWS = (
     Row("transformer-spa", values=(0,)),
     Row("lstm-spa", values=(0,)),
     Row("lstm-spa", "", ("--model.attention", "none"), values=(0,)),
-    Row("transformer-spa", "", ("--data.swap",), values=(0,)),
+    Row("transformer-spa", "", ("--data.swap", "--train.minutes", "10"), values=(0,)),
     Row("transformer-cmn", values=(0,)),
 )
 
