@@ -79,13 +79,13 @@ ROWS = (
     ),
     Row(
         "transformer-babi",
-        "100, sequence to sequence",
+        "100, sequence to sequence (Madotto et al. 2018)",
         ("--data.name", "dialog-babi-1"),
         values=(0,),
     ),
     Row(
         "transformer-babi",
-        "100, sequence to sequence",
+        "100, sequence to sequence (Madotto et al. 2018)",
         ("--data.name", "dialog-babi-2"),
         values=(0,),
     ),
