@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import InputError
+from .checks import above_zero, at_least, divides, even_head, even_width, option, share
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,14 @@ class GPTConfig:
     """Whether the output layer is the transposed token embedding (Press & Wolf 2017)."""
 
     def __post_init__(self):
-        _at_least(self, 1, "context_length", "num_layers", "num_heads", "width")
-        _at_least(self, 0, "vocab_size", "num_kv_heads", "feed_forward_width")
-        _share(self, "dropout")
-        _divides(self, "num_heads", "width")
+        at_least(self, 1, "context_length", "num_layers", "num_heads", "width")
+        at_least(self, 0, "vocab_size", "num_kv_heads", "feed_forward_width")
+        share(self, "dropout")
+        divides(self, "num_heads", "width")
         if self.num_kv_heads:
-            _divides(self, "num_kv_heads", "num_heads")
+            divides(self, "num_kv_heads", "num_heads")
         if self.positions == "rotary":
-            _even_head(self, "--model.positions rotary")
+            even_head(self, "--model.positions rotary")
 
     @property
     def head_dim(self) -> int:
@@ -89,14 +90,14 @@ class LlamaConfig:
     """Whether the output layer is the transposed token embedding (Press & Wolf 2017)."""
 
     def __post_init__(self):
-        _at_least(self, 1, "context_length", "num_layers", "num_heads", "width")
-        _at_least(self, 0, "vocab_size", "num_kv_heads", "feed_forward_width")
-        _above_zero(self, "rope_theta", "norm_epsilon")
-        _share(self, "dropout")
-        _divides(self, "num_heads", "width")
+        at_least(self, 1, "context_length", "num_layers", "num_heads", "width")
+        at_least(self, 0, "vocab_size", "num_kv_heads", "feed_forward_width")
+        above_zero(self, "rope_theta", "norm_epsilon")
+        share(self, "dropout")
+        divides(self, "num_heads", "width")
         if self.num_kv_heads:
-            _divides(self, "num_kv_heads", "num_heads")
-        _even_head(self, "a Llama")
+            divides(self, "num_kv_heads", "num_heads")
+        even_head(self, "a Llama")
 
     @property
     def head_dim(self) -> int:
@@ -137,9 +138,9 @@ class RNNConfig:
     """All weights begin uniformly between minus and plus this; 0: as Keras's layers begin."""
 
     def __post_init__(self):
-        _at_least(self, 1, "context_length", "num_layers", "width")
-        _at_least(self, 0, "vocab_size", "initial_scale")
-        _share(self, "dropout")
+        at_least(self, 1, "context_length", "num_layers", "width")
+        at_least(self, 0, "vocab_size", "initial_scale")
+        share(self, "dropout")
 
 
 @dataclass(frozen=True)
@@ -175,14 +176,14 @@ class NGramConfig:
     """Share of the recent past in the mixture, from 0 to below 1."""
 
     def __post_init__(self):
-        _at_least(self, 1, "order")
-        _at_least(self, 0, "vocab_size", "cache_size")
-        _share(self, "cache_weight")
+        at_least(self, 1, "order")
+        at_least(self, 0, "vocab_size", "cache_size")
+        share(self, "cache_weight")
         for name, most in (("k", math.inf), ("backoff", 1)):
             if not 0 < getattr(self, name) <= most:
                 limit = "" if most == math.inf else f" and at most {most}"
                 raise InputError(
-                    f"{_option(name)} is {getattr(self, name)}; it must be above 0{limit}."
+                    f"{option(name)} is {getattr(self, name)}; it must be above 0{limit}."
                 )
         if (self.cache_size > 0) != (self.cache_weight > 0):
             raise InputError(
@@ -190,7 +191,7 @@ class NGramConfig:
                 f"{self.cache_weight}; give both, or neither."
             )
         if self.boundary is not None:
-            _at_least(self, 0, "boundary")
+            at_least(self, 0, "boundary")
             if self.vocab_size and self.boundary >= self.vocab_size:
                 raise InputError(
                     f"--model.boundary is {self.boundary}, which is no token of the "
@@ -219,8 +220,8 @@ class HMMConfig:
     """Number of hidden states, S."""
 
     def __post_init__(self):
-        _at_least(self, 1, "context_length", "num_states")
-        _at_least(self, 0, "vocab_size")
+        at_least(self, 1, "context_length", "num_states")
+        at_least(self, 0, "vocab_size")
 
 
 @dataclass(frozen=True)
@@ -241,10 +242,10 @@ class RNNEncoderConfig:
     """Share of activations dropped between layers in training, from 0 to below 1."""
 
     def __post_init__(self):
-        _at_least(self, 1, "context_length", "num_layers", "width")
-        _at_least(self, 0, "vocab_size")
-        _share(self, "dropout")
-        _even_width(self)
+        at_least(self, 1, "context_length", "num_layers", "width")
+        at_least(self, 0, "vocab_size")
+        share(self, "dropout")
+        even_width(self)
 
 
 @dataclass(frozen=True)
@@ -271,10 +272,10 @@ class BERTConfig:
     """Whether parts normalise their input (pre-norm), not the sum after them as in BERT."""
 
     def __post_init__(self):
-        _at_least(self, 1, "context_length", "num_layers", "num_heads", "width", "num_segments")
-        _at_least(self, 0, "vocab_size", "feed_forward_width")
-        _share(self, "dropout")
-        _divides(self, "num_heads", "width")
+        at_least(self, 1, "context_length", "num_layers", "num_heads", "width", "num_segments")
+        at_least(self, 0, "vocab_size", "feed_forward_width")
+        share(self, "dropout")
+        divides(self, "num_heads", "width")
 
     @property
     def head_dim(self) -> int:
@@ -311,12 +312,12 @@ class TransformerConfig:
     """Whether the output layer is the transposed token embedding, as published."""
 
     def __post_init__(self):
-        _at_least(self, 1, "context_length", "num_layers", "num_heads", "width")
-        _at_least(self, 0, "vocab_size", "feed_forward_width")
-        _share(self, "dropout")
-        _divides(self, "num_heads", "width")
+        at_least(self, 1, "context_length", "num_layers", "num_heads", "width")
+        at_least(self, 0, "vocab_size", "feed_forward_width")
+        share(self, "dropout")
+        divides(self, "num_heads", "width")
         if self.positions == "rotary":
-            _even_head(self, "--model.positions rotary")
+            even_head(self, "--model.positions rotary")
         elif self.width % 2:
             raise InputError(
                 f"--model.width is {self.width}; sinusoidal positions need an even one."
@@ -350,10 +351,10 @@ class RNNSeq2SeqConfig:
     """Share of activations dropped between layers in training, from 0 to below 1."""
 
     def __post_init__(self):
-        _at_least(self, 1, "context_length", "num_layers", "width")
-        _at_least(self, 0, "vocab_size")
-        _share(self, "dropout")
-        _even_width(self)
+        at_least(self, 1, "context_length", "num_layers", "width")
+        at_least(self, 0, "vocab_size")
+        share(self, "dropout")
+        even_width(self)
 
 
 ModelConfig = (
@@ -367,52 +368,3 @@ ModelConfig = (
     | TransformerConfig
     | RNNSeq2SeqConfig
 )
-
-
-def _option(name: str) -> str:
-    return f"--model.{name.replace('_', '-')}"
-
-
-def _at_least(config: ModelConfig, least: int, *names: str) -> None:
-    for name in names:
-        if getattr(config, name) < least:
-            raise InputError(
-                f"{_option(name)} is {getattr(config, name)}; it must be at least {least}."
-            )
-
-
-def _above_zero(config: ModelConfig, *names: str) -> None:
-    for name in names:
-        if not getattr(config, name) > 0:
-            raise InputError(f"{_option(name)} is {getattr(config, name)}; it must be above 0.")
-
-
-def _share(config: ModelConfig, name: str) -> None:
-    if not 0 <= getattr(config, name) < 1:
-        raise InputError(
-            f"{_option(name)} is {getattr(config, name)}; it must be from 0 to below 1."
-        )
-
-
-def _divides(config: ModelConfig, divisor: str, dividend: str) -> None:
-    if getattr(config, dividend) % getattr(config, divisor):
-        raise InputError(
-            f"{_option(divisor)} {getattr(config, divisor)} does not divide {_option(dividend)} "
-            f"{getattr(config, dividend)}; choose a number that does."
-        )
-
-
-def _even_width(config: RNNEncoderConfig | RNNSeq2SeqConfig) -> None:
-    if config.width % 2:
-        raise InputError(
-            f"--model.width is {config.width}; a text is read in two directions, each with half of "
-            "it, so it must be even."
-        )
-
-
-def _even_head(config: GPTConfig | LlamaConfig | TransformerConfig, what: str) -> None:
-    if config.head_dim % 2:
-        raise InputError(
-            f"{what} needs an even head width, and width {config.width} / {config.num_heads} heads "
-            f"= {config.head_dim}; change --model.width or --model.num-heads."
-        )
