@@ -18,7 +18,6 @@ scores files that other programs wrote; see `score_files.py`.
 
 import csv
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 from rich.console import Console
 
-from kerazoo import runs, score_files
+from kerazoo import quality_chart, runs, score_files
 from kerazoo.cli import parse
 from kerazoo.data import datasets
 from kerazoo.data.records import ANSWERED_IN_WORDS
@@ -91,11 +90,8 @@ class Evaluation:
     score: "Score"
     scored_on: str
     """Which data, and which split."""
-    name: str = ""
-    """What the run is called; without it, the name of its folder."""
-
-    def __post_init__(self):
-        object.__setattr__(self, "name", self.name or self.run.folder.name)
+    name: str
+    """What the run is called."""
 
     @property
     def report(self) -> reporting.Report | None:
@@ -145,7 +141,7 @@ def score(
             f"{run.folder} has examples that stand side by side; leave it out."
         )
     result = run.task.score(run.model, run.task.encode(splits[split]), stride=stride)
-    return Evaluation(run, result, f"{corpus.name} {split}")
+    return Evaluation(run, result, f"{corpus.name} {split}", run.folder.name)
 
 
 def evaluate(run: runs.Run, **options: Any) -> dict[str, Any]:
@@ -169,13 +165,9 @@ def main(arguments: Sequence[str]) -> None:
     if baseline:
         _check_baseline(baseline, loaded)
 
-    named = Counter(run.folder.name for run in loaded)
     found = [
-        replace(
-            score(run, _data(run, options), options.split, options.stride),
-            name=str(run.folder) if named[run.folder.name] > 1 else "",
-        )
-        for run in loaded
+        replace(score(run, _data(run, options), options.split, options.stride), name=name)
+        for run, name in zip(loaded, quality_chart.names(loaded), strict=True)
     ]
     found.sort(key=_rank)
     rows = [evaluation.row() for evaluation in found]
@@ -203,7 +195,7 @@ def main(arguments: Sequence[str]) -> None:
             writer = csv.DictWriter(file, given)
             writer.writeheader()
             writer.writerows(rows)
-    _write_chart(loaded, options.chart)
+    quality_chart.write(loaded, options.chart)
 
 
 def _matching(path: Path) -> list[Path]:
@@ -362,59 +354,6 @@ class _Shown:
 
 
 _NO_CLASSES = {"classes": {}, "confusion": None}
-
-
-# === The chart ===
-
-
-def _write_chart(loaded: Sequence[runs.Run], path: Path | None) -> None:
-    """Write the chart of the runs that have bits per byte, if there are any."""
-    drawn = [run for run in loaded if any(math.isfinite(bits) for _, bits in _course(run))]
-    if not drawn:
-        if path:
-            raise InputError(
-                f"--chart {path} would show bits per byte against time, and no run has any; leave "
-                "it out."
-            )
-        return
-    place = path or drawn[0].folder.parent / "quality.png"
-    try:
-        with whole_file(place) as scratch:
-            chart(drawn).savefig(scratch, dpi=120, format="png")
-    except OSError as error:  # such as beside runs that one may only read
-        if path:
-            raise
-        print(f"There is no chart: {error.strerror}: {place}.")
-        return
-    print(f"Chart of quality against training time: {place}")
-
-
-def _course(run: runs.Run) -> list[tuple[float, float]]:
-    """Return seconds and bits per byte of each validation."""
-    with open(run.folder / "history.csv", newline="") as file:
-        return [
-            (float(row["seconds"]), float(row.get("val_bits_per_byte") or "nan"))
-            for row in csv.DictReader(file)
-        ]
-
-
-def chart(loaded: Sequence[runs.Run]) -> "Figure":  # noqa: F821
-    """Draw bits per byte of validation text over the seconds of training of each run."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    named = Counter(run.folder.name for run in loaded)
-    for run in loaded:
-        seconds, quality = zip(*_course(run), strict=True)
-        label = run.folder if named[run.folder.name] > 1 else run.folder.name
-        axes.plot(seconds, quality, marker="o", markersize=3, label=str(label))
-    axes.set(
-        xlabel="training time in seconds", ylabel="bits per byte of validation text, in training"
-    )
-    axes.grid(alpha=0.3)
-    axes.legend()
-    return figure
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 
 import tyro
 
-from kerazoo import evaluate, recipes, runs
+from kerazoo import evaluate, quality_chart, recipes, runs
 from kerazoo.metrics.table import COLUMNS
 from kerazoo.models.sampling import Sampling
 from kerazoo.train import train
@@ -108,7 +108,7 @@ def main() -> None:
     _, after = rest.split(END)
     readme.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}", encoding="utf-8")
     language_models = [run for run, row in zip(found, rows, strict=True) if "bits/byte" in row]
-    evaluate.chart(language_models).savefig(ROOT / "docs" / "zoo.png", dpi=120)
+    quality_chart.draw(language_models).savefig(ROOT / "docs" / "zoo.png", dpi=120)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "run_folder": {"data", "models", "tasks", "training", "model_card", "recipe", "runs"},
     "runs": {"data", "metrics", "models", "tasks", "model_card", "recipe", "recipes"},
     "train_options": {"cli", "data", "models", "recipe", "recipes", "tasks", "training"},
+    "quality_chart": {"runs"},
     "score_files": {"cli", "data", "metrics"},
 }
 SHARED = {"__version__", "errors", "files", "startup"}

@@ -94,7 +94,7 @@ def test_a_baseline_that_has_learnt_from_the_test_examples_is_refused(data, tmp_
         recipe = replace(recipe_of("classification", data), data=DataConfig(name="mr", fold=fold))
         return kerazoo.runs.Run(tmp_path / str(fold), recipe, None, None)
 
-    evaluation = evaluate.Evaluation(run_of(None), None, "mr test")
+    evaluation = evaluate.Evaluation(run_of(None), None, "mr test", "a run")
     with pytest.raises(InputError, match="its fold is 1, not 0; compare runs of one fold"):
         evaluate._against(evaluation, run_of(1), evaluate.Options(()))
     monkeypatch.setattr(evaluate, "score", lambda *_: "scored")
@@ -109,7 +109,7 @@ def test_a_baseline_reads_what_it_has_learnt_to_read(data, tmp_path, monkeypatch
         return kerazoo.runs.Run(tmp_path / "-".join([task, *cleaning]), recipe, None, None)
 
     def against(task):
-        evaluation = evaluate.Evaluation(run_of(task), None, "test")
+        evaluation = evaluate.Evaluation(run_of(task), None, "test", "a run")
         return evaluate._against(evaluation, run_of(task, "lowercase"), evaluate.Options(()))
 
     monkeypatch.setattr(evaluate, "score", lambda run, data, *_: data.cleaning)
