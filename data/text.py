@@ -9,7 +9,6 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -52,28 +51,27 @@ class Text:
     @property
     def num_bytes(self) -> int:
         """The length of the text in UTF-8 bytes."""
-        return sum(
-            span.stop - span.start + len(end)
-            for span, end in zip(self.spans, self._ends, strict=True)
-        )
-
-    @cached_property
-    def _ends(self) -> list[bytes]:
-        """What is to stand behind each span: a line end where the next one would go on its line."""
-        return [*map(_missing_line_end, self.spans[:-1]), *([b""] if self.spans else [])]
+        added = sum(map(_lacks_line_end, self.spans[:-1]))
+        return sum(span.stop - span.start for span in self.spans) + added
 
     def pieces(self) -> Iterator[str]:
         """Yield the text in pieces of about 1 MiB that end at line ends where there are any."""
-        for span, end in zip(self.spans, self._ends, strict=True):
-            rest = b""
-            for block in _blocks(span):
-                block = rest + block
-                cut = block.rfind(b"\n") + 1 or _last_character_start(block)
-                if cut:
-                    yield block[:cut].decode()
-                rest = block[cut:]
-            if rest + end:
-                yield (rest + end).decode()
+        rest = b""
+        for block in self._blocks():
+            block = rest + block
+            cut = block.rfind(b"\n") + 1 or _last_character_start(block)
+            if cut:
+                yield block[:cut].decode()
+            rest = block[cut:]
+        if rest:
+            yield rest.decode()
+
+    def _blocks(self) -> Iterator[bytes]:
+        """Yield the bytes, with a line end after a file that has none and is not the last."""
+        for number, span in enumerate(self.spans, start=1):
+            yield from _blocks(span)
+            if number < len(self.spans) and _lacks_line_end(span):
+                yield b"\n"
 
     def read(self) -> str:
         """Return the whole text; only for text that is known to be small."""
@@ -82,10 +80,8 @@ class Text:
     def sha256(self) -> str:
         """Return the hexadecimal sha256 of the text's bytes."""
         digest = hashlib.sha256()
-        for span, end in zip(self.spans, self._ends, strict=True):
-            for block in _blocks(span):
-                digest.update(block)
-            digest.update(end)
+        for block in self._blocks():
+            digest.update(block)
         return digest.hexdigest()
 
     def split(self, fraction: float) -> tuple["Text", "Text"]:
@@ -124,10 +120,10 @@ def _blocks(span: Span) -> Iterator[bytes]:
             yield block
 
 
-def _missing_line_end(span: Span) -> bytes:
+def _lacks_line_end(span: Span) -> bool:
     with open(span.path, "rb") as file:
         file.seek(span.stop - 1)
-        return b"" if file.read(1) == b"\n" else b"\n"
+        return file.read(1) != b"\n"
 
 
 def _starts_character(block: bytes) -> np.ndarray:
