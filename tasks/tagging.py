@@ -43,30 +43,29 @@ class Tagged:
     Args:
         tokens: the words.
         tags: their tags.
-        text: the sentence; without it, the words with a space between them.
+        text: the sentence, cleaned as the examples were.
         places: where in it each word begins and ends.
     """
 
     tokens: tuple[str, ...]
     tags: tuple[str, ...]
-    text: str = ""
-    places: tuple[tuple[int, int], ...] = ()
+    text: str
+    places: tuple[tuple[int, int], ...]
 
-    def __post_init__(self):
-        if not self.places:
-            stops = list(itertools.accumulate(len(token) + 1 for token in self.tokens))
-            places = tuple(
-                (stop - len(token) - 1, stop - 1)
-                for token, stop in zip(self.tokens, stops, strict=True)
-            )
-            object.__setattr__(self, "places", places)
-            object.__setattr__(self, "text", " ".join(self.tokens))
+    @classmethod
+    def of(cls, tokens: Sequence[str], tags: Sequence[str]) -> "Tagged":
+        """Return a sentence that is given as words, with a space between them."""
+        stops = itertools.accumulate(len(token) + 1 for token in tokens)
+        places = tuple(
+            (stop - 1 - len(token), stop - 1) for token, stop in zip(tokens, stops, strict=True)
+        )
+        return cls(tuple(tokens), tuple(tags), " ".join(tokens), places)
 
     @property
     def entities(self) -> list[tuple[str, str]]:
         """The names in it, each with its type.
 
-        >>> Tagged(("Ada", "Lovelace", "wrote"), ("B-person", "I-person", "O")).entities
+        >>> Tagged.of(("Ada", "Lovelace", "wrote"), ("B-person", "I-person", "O")).entities
         [('Ada Lovelace', 'person')]
         """
         return [(self.text[start:stop], kind) for kind, start, stop in self.spans]
@@ -222,7 +221,7 @@ class Tagging(HeadTask):
         with_names = (record for record in held_out if set(record["tags"]) != {OUTSIDE})
         records = list(itertools.islice(with_names, SAMPLES)) or list(held_out.head(SAMPLES))
         return "\n".join(
-            f"{Tagged(tuple(record['tokens']), tuple(tags))}\n"
-            f"  right: {Tagged(tuple(record['tokens']), tuple(record['tags'])).entities}"
+            f"{Tagged.of(record['tokens'], tags)}\n"
+            f"  right: {Tagged.of(record['tokens'], record['tags']).entities}"
             for record, tags in zip(records, self.say(model, records), strict=True)
         )

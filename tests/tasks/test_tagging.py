@@ -136,4 +136,4 @@ def test_words_are_about_those_of_the_datasets_and_names_are_as_they_stand():
     tags[2:5] = ["B-person", "I-person", "I-person"]
     tagged = Tagged(words, tuple(tags), text, places)
     assert tagged.entities == [("Jean-Luc O'Neil", "person")]
-    assert Tagged(("Ada", "B."), ("B-x", "I-x")).spans == [("x", 0, 6)]
+    assert Tagged.of(("Ada", "B."), ("B-x", "I-x")).spans == [("x", 0, 6)]
