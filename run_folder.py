@@ -4,7 +4,7 @@ import os
 import platform
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -193,14 +193,15 @@ def alone(folder: Path) -> Iterator[None]:
             f"another process is training the run in {folder}; wait for its end, or choose another "
             "--out."
         ) from None
-    except NotImplementedError:  # some network file systems have no locks
-        yield
-        return
+    except NotImplementedError:
+        pass  # some network file systems have no locks
     try:
         yield
     finally:
+        # While it is held: a file deleted later could be one that the next process has locked.
+        with suppress(OSError):  # Windows deletes it at the release
+            (folder / ".lock").unlink()
         lock.release()
-        (folder / ".lock").unlink(missing_ok=True)
 
 
 def environment() -> dict[str, Any]:
