@@ -112,9 +112,7 @@ class Run:
 
     def _given(self, prompts: Sequence[str | None]) -> list[str]:
         """Return the prompts, what a text begins with in the place of those that are missing."""
-        if isinstance(prompts, str):
-            return self._as_cleaned(prompts)
-        texts = [self.task.start if prompt is None else prompt for prompt in prompts]
+        texts = [self.task.start if prompt is None else prompt for prompt in _several(prompts)]
         if None in texts:
             asked = " and ".join(map(_with_article, self.task.asks))
             how = model_card.command(self)
@@ -125,10 +123,8 @@ class Run:
         """Return the texts cleaned as the examples were that the model has learnt from."""
         from .data import datasets, records
 
-        if isinstance(texts, str):  # whose parts, letters, are texts, too
-            raise InputError(f"a list of texts is needed, not one: give [{texts[:20]!r}].")
         steps, kind = datasets.cleaning_steps(self.recipe.data), self.recipe.task.reads
-        return [records.as_cleaned(text, kind, steps) for text in texts]
+        return [records.as_cleaned(text, kind, steps) for text in _several(texts)]
 
     def predict(self, texts: Sequence[str]) -> list[Any]:
         """Return what the model says of each text, as data.
@@ -181,6 +177,12 @@ class Run:
     def sample(self) -> str:
         """Return what is in `samples.txt`."""
         return (self.folder / "samples.txt").read_text(encoding="utf-8")
+
+
+def _several(texts: Sequence[str | None]) -> Sequence[str | None]:
+    if isinstance(texts, str):  # whose parts, letters, are texts, too
+        raise InputError(f"a list of texts is needed, not one: give [{texts[:20]!r}].")
+    return texts
 
 
 def load(folder: str | os.PathLike) -> Run:

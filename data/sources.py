@@ -304,7 +304,7 @@ def _from_archive(source: Member, dataset: str, part: Path) -> str | None:
         )
         if problem:
             return problem
-        if source.archive.md5 not in (None, found := _md5(arriving)):
+        if source.archive.md5 and (found := _md5(arriving)) != source.archive.md5:
             arriving.unlink()
             return f"what came has MD5 {found}, which is not the expected file"
         os.replace(arriving, archive)
