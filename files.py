@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,8 +16,13 @@ from typing import Any
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a scratch path with the same ending; when the block succeeds, it becomes `path`.
 
-    The content is on disk before the name is: a reader sees the old file or the whole new one.
+    The content is on disk before the name is: a reader sees the old file or the whole new one. A
+    link stays one. What is no file, such as a pipe or a terminal, is written to as it is.
     """
+    if path.exists() and (not path.is_file() or path.parts[:2] in (("/", "dev"), ("/", "proc"))):
+        yield path
+        return
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{os.getpid()}-{path.name}")
     try:
@@ -26,6 +32,11 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def is_scratch(name: str) -> bool:
+    """Tell whether a file of that name is what `whole_file` left when its process was killed."""
+    return re.fullmatch(r"\.\d+-.+", name) is not None
 
 
 def write_text(path: Path, text: str) -> None:

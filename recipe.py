@@ -12,6 +12,7 @@ from typing import Any
 from .data.datasets import DataConfig
 from .errors import InputError
 from .models.configs import (
+    WRITTEN_OUT,
     BERTConfig,
     GPTConfig,
     HMMConfig,
@@ -124,12 +125,26 @@ class Recipe:
                 f"--model.num-segments is {self.model.num_segments}, and the task tells two texts "
                 "apart; give at least 2."
             )
+        self._check_length()
+        if getattr(self.task, "class_weights", "none") != "none" and self.train.accumulate > 1:
+            raise InputError(
+                f"--train.accumulate {self.train.accumulate} learns from parts of a batch that are "
+                f"each averaged by themselves, and --task.class-weights {self.task.class_weights} "
+                "weighs the examples of a whole one; leave one of them out."
+            )
         if isinstance(self.model, NGramConfig):
             self._check_counts()
         if isinstance(self.model, HMMConfig) and self.train.precision != "float32":
             raise InputError(
                 f"--train.precision {self.train.precision} is for models with products of matrices "
                 "to speed up; a hidden Markov model computes in float32, so leave it out."
+            )
+        is_loop = isinstance(self.model, HMMConfig) and self.model.context_length > WRITTEN_OUT
+        if is_loop and self.train.xla == "on":
+            raise InputError(
+                "--train.xla on has no gradients of a hidden Markov model with "
+                f"--model.context-length {self.model.context_length}; leave it out, or give at "
+                f"most {WRITTEN_OUT}."
             )
         if self.train.frozen == -1 and self.train.layer_decay != 1:
             raise InputError(
@@ -163,6 +178,22 @@ class Recipe:
             raise InputError(
                 "--train.carry-state is for a text that goes on from window to window, and "
                 f"{_name(self.task, _TASK_CONFIGS)} has examples that stand alone; leave it out."
+            )
+
+    def _check_length(self) -> None:
+        """Refuse a model that has no room for the task's texts beside the special tokens."""
+        if isinstance(self.task, (ClassificationConfig, RegressionConfig, TaggingConfig)):
+            least, why = 3, "[CLS], a token and [SEP]"
+        elif _ABLE[type(self.task)] is not _WRITERS:
+            return
+        elif isinstance(self.model, _ENCODER_DECODERS):
+            least, why = 2, "a token and [END]"
+        else:
+            least, why = 4, "a source, [START], a token and [END]"
+        if self.model.context_length < least:
+            raise InputError(
+                f"--model.context-length is {self.model.context_length}, and the task "
+                f"{_name(self.task, _TASK_CONFIGS)} needs room for {why}; give at least {least}."
             )
 
     def _check_counts(self) -> None:

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from . import model_card
 from .data.datasets import Corpus
 from .errors import InputError
-from .files import whole_file, write_json, write_text
+from .files import is_scratch, whole_file, write_json, write_text
 from .recipe import Recipe
 from .runs import FORMAT, Run, read_json, read_recipe, version
 
@@ -39,8 +39,9 @@ def check_free(folder: Path, recipe: Recipe, resume: bool) -> None:
         there, here = (_flat(recipe.to_json()) for recipe in (read_recipe(folder), recipe))
         for name in here:
             if here[name] != there.get(name) and name != "description":
+                option = "--model-of, a model of" if name == "model.family" else f"--{name}"
                 raise InputError(
-                    f"the run in {folder} has --{name.replace('_', '-')} {there.get(name)}, not "
+                    f"the run in {folder} has {option.replace('_', '-')} {there.get(name)}, not "
                     f"{here[name]}; resume it as it was begun, or choose another --out."
                 )
     elif folder.exists() and not (folder.is_dir() and _is_free(folder, resume)):
@@ -51,8 +52,11 @@ def check_free(folder: Path, recipe: Recipe, resume: bool) -> None:
 
 def _is_free(folder: Path, resume: bool) -> bool:
     """Tell whether nothing is there, or what a training that was killed at once has left."""
-    left = {"tokenizer.json", "labels.json"} if resume else set()
-    return {path.name for path in folder.iterdir()} <= left
+    names = {path.name for path in folder.iterdir()}
+    if resume:
+        names = {name for name in names if not is_scratch(name)}
+        names -= {"tokenizer.json", "labels.json"}
+    return not names
 
 
 def begin(

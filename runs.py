@@ -226,9 +226,9 @@ def architecture(folder: Path, model: ModelConfig) -> ModelConfig:
     if type(there) is not type(model):
         raise InputError(
             f"--init {folder} is a run of {family(there)}, and the recipe's model is "
-            f"{family(model)}; give a run of that, or another recipe."
+            f"{family(model)}; give a run of that, or --model-of with the recipe of the run."
         )
-    own = {"context_length": model.context_length}
+    own = {"context_length": model.context_length, "vocab_size": 0}  # a task may add tokens
     if hasattr(model, "dropout"):
         own["dropout"] = model.dropout
     return replace(there, **own)

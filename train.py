@@ -91,8 +91,9 @@ def train(
     # Ids to a model that predicts them.
     model = task.build()
     if pretrained is not None:
-        initialise(model, pretrained.model, str(recipe.init))
-    finetuning.prepare(model, settings)
+        initialise(model, pretrained.model, str(recipe.init), pretrained.labels == labels)
+    known = tokenizer if pretrained is None else pretrained.tokenizer
+    finetuning.prepare(model, settings, tokenizer.vocab_size > known.vocab_size)
     experiment = Experiment(folder, name, recipe, corpus, tokenizer, task, examples, model, resume)
     learn = _count if isinstance(recipe.model, NGramConfig) else _fit
     state, num_tokens = learn(experiment)
@@ -198,12 +199,12 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
                 steps_per_epoch=settings.validate_every * settings.accumulate,
                 callbacks=[
                     progress,
-                    callbacks.StopAtNaN(settings, progress),
                     callbacks.Validation(
                         lambda: task.score_in_training(
                             model, experiment.held_out, settings.validation_tokens
                         )
                     ),
+                    callbacks.StopAtNaN(settings, progress),
                     checkpoints.History(folder, state),
                     keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
                     kept,

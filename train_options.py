@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from . import recipes
@@ -24,6 +25,8 @@ class Options:
     data: DataConfig
     train: TrainConfig
     task: TaskConfig
+    model_of: str | None = None
+    """Recipe whose model takes the place of this one's, such as gpt-shakespeare."""
     init: Path | None = None
     """A run to begin from: its weights, its tokenizer, and the size of its model. Without it, from
     random weights."""
@@ -106,6 +109,10 @@ _OF_OTHER_SMOOTHINGS = {"add-k": ("backoff",), "stupid-backoff": ("k",)}
 
 def _defaults(recipe: Recipe, arguments: Sequence[str]) -> Options:
     """Return the options before the arguments; a length that those give replaces the recipe's."""
+    model = recipe.model
+    for other in _values(arguments, "--model-of"):
+        model = recipes.find(other).model
+        replace(recipe, model=model)  # refused if it cannot do the task
     given = [length for length in LENGTHS if any(_names(a, length) for a in arguments)]
     settings = recipe.train
     if given:
@@ -114,8 +121,18 @@ def _defaults(recipe: Recipe, arguments: Sequence[str]) -> Options:
         if by_clock and any(_names(argument, "schedule") for argument in arguments):
             only["schedule"] = "cosine"  # or the recipe's would be refused, not what is given
         settings = replace(settings, **only)
-    return Options(recipe.model, recipe.data, settings, recipe.task, recipe.init)
+    return Options(model, recipe.data, settings, recipe.task, recipe.init)
+
+
+def _values(arguments: Sequence[str], option: str) -> list[str]:
+    """Return what stands behind an option that decides which other options there are, in order."""
+    found = []
+    for argument, following in zip_longest(arguments, arguments[1:]):
+        name, equals, value = argument.partition("=")
+        if name.replace("_", "-") == option:  # as tyro reads it
+            found.append(value if equals else following)
+    return [value for value in found if value is not None]
 
 
 def _names(argument: str, option: str) -> bool:
-    return argument.split("=")[0] == f"--train.{option}"
+    return argument.split("=")[0].replace("_", "-") == f"--train.{option}"

@@ -111,8 +111,9 @@ class Masking:
         """
         if tokens.num_tokens < self.num_text_tokens:
             raise InputError(
-                f"the text has {tokens.num_tokens} tokens and one example needs "
-                f"{self.num_text_tokens}; give a longer text or a smaller --model.context-length."
+                f"the text (or its validation split) has {tokens.num_tokens} tokens, an example "
+                f"needs {self.num_text_tokens}; give a longer text or a smaller "
+                "--model.context-length."
             )
         if self.num_text_tokens < 2:
             raise InputError(

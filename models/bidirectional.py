@@ -46,7 +46,7 @@ class BidirectionalRNN(keras.Layer):
         cell: "lstm" or "gru".
         width: D; even.
         num_layers: N.
-        dropout: share of the activations between layers dropped in training.
+        dropout: share of the inputs and of each layer's outputs dropped in training.
     """
 
     def __init__(self, cell: str, width: int, num_layers: int, dropout: float = 0.0, **kwargs):

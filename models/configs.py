@@ -126,7 +126,7 @@ class RNNConfig:
     width: int = 256
     """Width of the embedding and of each layer's state, D."""
     dropout: float = 0.0
-    """Share of activations dropped between layers in training, from 0 to below 1."""
+    """Share of embeddings and layers' outputs dropped in training, from 0 to below 1."""
     tie_embeddings: bool = False
     """Whether the output layer is the transposed token embedding (Press & Wolf 2017)."""
     from_equations: bool = False
@@ -208,6 +208,10 @@ class NGramConfig:
         return 2 * max(self.order - 1, self.cache_size, 32)
 
 
+WRITTEN_OUT = 128
+"""Positions up to which a recursion of a hidden Markov model is a row of steps, not a loop."""
+
+
 @dataclass(frozen=True)
 class HMMConfig:
     """A hidden Markov model."""
@@ -239,7 +243,7 @@ class RNNEncoderConfig:
     width: int = 128
     """Width of the embedding and of each layer's state, D; even, as each direction has half."""
     dropout: float = 0.0
-    """Share of activations dropped between layers in training, from 0 to below 1."""
+    """Share of embeddings and layers' outputs dropped in training, from 0 to below 1."""
 
     def __post_init__(self):
         at_least(self, 1, "context_length", "num_layers", "width")
@@ -348,7 +352,7 @@ class RNNSeq2SeqConfig:
     """Width of the embedding and of each layer's state, D; even, as each layer of the encoder
     reads half of it in each direction."""
     dropout: float = 0.0
-    """Share of activations dropped between layers in training, from 0 to below 1."""
+    """Share of embeddings and layers' outputs dropped in training, from 0 to below 1."""
 
     def __post_init__(self):
         at_least(self, 1, "context_length", "num_layers", "width")

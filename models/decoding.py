@@ -90,9 +90,15 @@ def generate(
     generator = _generator(model, replace(sampling, seed=None), end_id)
     generator.reseed(sampling.seed)
     if sampling.sampler in ("beam", "contrastive"):
+        if model.max_length == 1:
+            raise InputError(
+                f"{sampling.sampler} search compares texts of several tokens, and this model sees "
+                "one at a time; choose another sampler."
+            )
         rows = generator.search_all(prompts, max_new_tokens, source)
         stop(rows)
         return rows
+    rows = list(prompts)
     for rows in generator.draw_all(prompts, max_new_tokens, source):
         if stop(rows):
             break

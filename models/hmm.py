@@ -23,13 +23,11 @@ import numpy as np
 from keras import ops
 
 from .compiled import compiled
-from .configs import HMMConfig
+from .configs import WRITTEN_OUT, HMMConfig
 from .language_model import Cache, LanguageModel, Tensor
 
 SMALLEST = 1e-30
 """A probability that passes for zero: its logarithm is finite, and its inverse a float32."""
-WRITTEN_OUT = 128
-"""Positions up to which a recursion is a row of steps instead of a loop."""
 
 
 class Parameters(NamedTuple):

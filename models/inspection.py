@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from keras import ops
 
+from ..errors import InputError
 from .attention import padding_mask as mask_of_padding
 from .bert import BERT
 from .blocks import Block
@@ -49,6 +50,7 @@ def attention_weights(
         padding or, for a model that reads from left to right, what is above the diagonal, is zero.
 
     Raises:
+        InputError: if the model has no such attention, or the texts are longer than it can read.
         ValueError: if a model that reads from left to right is given segments or padding.
 
     Example:
@@ -59,6 +61,12 @@ def attention_weights(
         (2, 1, 4, 5, 5)
     """
     token_ids = ops.convert_to_tensor(token_ids, "int32")
+    limit = getattr(model, "position_embedding", None) and model.config.context_length
+    if limit and token_ids.shape[1] > limit:
+        raise InputError(
+            f"the texts have {token_ids.shape[1]} tokens, and the model has learnt {limit} "
+            "positions; give the first of them."
+        )
     weights = []  # (B, H, T, T) of each block
     if isinstance(model, BERT):
         x = model.embed(token_ids, segment_ids)  # (B, T, D)
@@ -67,6 +75,12 @@ def attention_weights(
             weights.append(block.attention_weights(x, mask))
             x = block(x, attention_mask=mask)
     else:
+        if not hasattr(model, "embed") or not hasattr(model, "blocks"):
+            raise InputError(
+                f"{type(model).__name__} has no attention of this kind; GPT, Llama and BERT have, "
+                "a Transformer has encoder_attention_weights and cross_attention_weights, and of "
+                "a model with a head give model.backbone."
+            )
         if segment_ids is not None or padding_mask is not None:
             raise ValueError(
                 f"segment_ids and padding_mask are for a BERT, not for {type(model).__name__}; "
@@ -151,6 +165,9 @@ def gate_activations(model: RNN, token_ids: Tensor) -> dict[str, np.ndarray]:
         `f`, `o` from 0 to 1, `candidate` from -1 to 1, states `c` and `h`. GRU: gates `z` and `r`,
         `candidate`, state `h`. Plain cell: state `h`.
 
+    Raises:
+        InputError: if it is another kind of model.
+
     Example:
         >>> from kerazoo.models.configs import RNNConfig
         >>> model = RNN(RNNConfig(vocab_size=65, num_layers=2, width=8))
@@ -158,6 +175,11 @@ def gate_activations(model: RNN, token_ids: Tensor) -> dict[str, np.ndarray]:
         >>> sorted(gates), gates["f"].shape
         (['c', 'candidate', 'f', 'h', 'i', 'o'], (2, 1, 5, 8))
     """
+    if not hasattr(model, "recurrent_layers"):
+        raise InputError(
+            f"{type(model).__name__} has no gates that can be shown; LSTM, GRU and the plain "
+            "recurrent network have."
+        )
     x = model.token_embedding(ops.convert_to_tensor(token_ids, "int32"))  # (B, T, D)
     by_layer = []
     for layer, states in zip(

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from ..data import batches
 from ..data.batches import TokenFile
+from ..errors import InputError
 from ..metrics.language import LanguageScore
 from ..models.decoding import generate
 from ..models.encoder_decoder import EncoderDecoder
@@ -39,6 +40,12 @@ class Continuation(LanguageModeling):
         length, seed = self.model.context_length, self.train.seed
         size, accumulate = self.train.batch_size // self.train.accumulate, self.train.accumulate
         first_batch = first_step * accumulate
+        if examples.num_tokens < 2 * length:
+            raise InputError(
+                f"the training text has {examples.num_tokens} tokens, and one example needs "
+                f"{2 * length}, half of them to read and half to write; give a longer text or a "
+                "smaller --model.context-length."
+            )
         # A window that is as long as both, and the token after it.
         windows = batches.training_windows(examples, 2 * length - 1, size, seed, first_batch)
 

@@ -130,6 +130,8 @@ class Validation(keras.callbacks.Callback):
 class StopAtNaN(keras.callbacks.Callback):
     """Stops the training when the loss is no longer a number, and says why that probably was.
 
+    It comes after the validation and before what keeps the model.
+
     Args:
         config: looked at for the likely cause.
         length: knows the step.
@@ -141,7 +143,14 @@ class StopAtNaN(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Raise if the loss, a mean since the last validation, is NaN or infinite."""
-        if math.isfinite(logs["loss"]):
+        self._check(logs["loss"])
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Raise if the validation's loss is NaN or infinite: of the last step, none else tells."""
+        self._check(logs["val_loss"])
+
+    def _check(self, loss: float) -> None:
+        if math.isfinite(loss):
             return
         config = self.config
         rate = float(self.model.optimizer.learning_rate)
@@ -155,7 +164,7 @@ class StopAtNaN(keras.callbacks.Callback):
                 f"--train.learning-rate {config.learning_rate / 3:.1g}"
             )
         raise TrainingStopped(
-            f"the loss became {logs['loss']} at step {self.length.step}; the likely cause is "
+            f"the loss became {loss} at step {self.length.step}; the likely cause is "
             f"{cause}. The last good checkpoint is kept."
         )
 

@@ -39,12 +39,14 @@ def parts(model: keras.Model) -> list[list[keras.Variable]]:
     return [*result, rest] if rest else result
 
 
-def prepare(model: keras.Model, config: TrainConfig) -> None:
+def prepare(model: keras.Model, config: TrainConfig, new_tokens: bool = False) -> None:
     """Freeze what `config` wants frozen, or let it learn by LoRA; before an optimizer is made.
 
     Args:
         model: a model of the zoo, with or without a head.
         config: `frozen`, `layer_decay` and `lora_rank` are used.
+        new_tokens: whether the model has tokens that the pretrained one had not. Beside LoRA the
+            embeddings and the output matrix then learn as a whole, or it could not write them.
 
     Raises:
         InputError: if the model has not the parts for it.
@@ -66,6 +68,9 @@ def prepare(model: keras.Model, config: TrainConfig) -> None:
         _freeze(model, config.frozen)
     if config.lora_rank:
         _enable_lora(model, config.lora_rank)
+        if new_tokens:
+            for weight in backbone(model).token_embedding.weights:
+                weight.trainable = True
 
 
 def _freeze(model: keras.Model, number: int) -> None:

@@ -1,7 +1,7 @@
 """Beginning from a pretrained model instead of random weights (Dai & Le 2015; Devlin et al. 2019).
 
 Everything below the head is taken over. Two things may differ between the models: the new one may
-have more tokens, which stand after the others, and their weights stay random; and it may have fewer
+have more tokens, which stand after the others, and begin as the mean of them; and it may have fewer
 learned positions, the first of those that there are.
 
 Shapes: T positions, D width, V vocabulary.
@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from ..errors import InputError
@@ -20,16 +21,19 @@ _FREE = frozenset({"vocab_size", "context_length", "dropout", "initial_scale", "
 """Hyperparameters that do not say what the weights mean; the first two are looked at apart."""
 
 
-def initialise(model: keras.Model, pretrained: keras.Model, name: str) -> None:
+def initialise(
+    model: keras.Model, pretrained: keras.Model, name: str, same_labels: bool = True
+) -> None:
     """Give a new model the weights of a pretrained one, with or without a head.
 
-    The head's weights stay random, unless both models have the same kind of head with the same
-    weights by name and shape: then that is taken over, too.
+    The head's weights stay random, unless both models have the same kind of head for the same
+    labels, with the same weights by name and shape: then that is taken over, too.
 
     Args:
         model: the new model; of it, only the weights change.
         pretrained: the other, without LoRA.
         name: what the other is called in error messages, such as `runs/bert-shakespeare`.
+        same_labels: whether the outputs of a head mean the same.
 
     Raises:
         InputError: if the models differ in more than their vocabulary, their head, how long a text
@@ -39,7 +43,7 @@ def initialise(model: keras.Model, pretrained: keras.Model, name: str) -> None:
     _check(new, old, name)
     for weight, source in zip(new.weights, old.weights, strict=True):
         _take_over(weight, source)
-    if type(model) is type(pretrained):
+    if same_labels and type(model) is type(pretrained):
         weights, sources = _head_weights(model), _head_weights(pretrained)
         if list(map(_name_and_shape, weights)) == list(map(_name_and_shape, sources)):
             for weight, source in zip(weights, sources, strict=True):
@@ -91,10 +95,13 @@ def _differs(name: str, field: str, theirs: Any, ours: Any) -> InputError:
 
 def _take_over(weight: keras.Variable, source: keras.Variable) -> None:
     """Set what both have in common: (V, D), (D, V), (V,) or (T, D) up to the smaller V and T."""
-    shape = zip(weight.shape, source.shape, strict=True)
-    common = tuple(slice(min(lengths)) for lengths in shape)
-    values = ops.convert_to_numpy(weight).copy()
-    values[common] = ops.convert_to_numpy(source)[common]
+    values = ops.convert_to_numpy(source)
+    for axis, (length, there) in enumerate(zip(weight.shape, source.shape, strict=True)):
+        if length <= there:
+            values = np.take(values, np.arange(length), axis)
+        else:
+            mean = np.repeat(values.mean(axis, keepdims=True), length - there, axis)
+            values = np.concatenate([values, mean], axis)
     weight.assign(values)
 
 

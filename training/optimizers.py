@@ -1,6 +1,5 @@
 """Optimizers and their learning rate: Keras's own, put together from a `TrainConfig`."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -37,6 +36,40 @@ class InverseRootDecay(schedules.LearningRateSchedule):
         return {"learning_rate": self.learning_rate, "warmup_steps": self.warmup_steps}
 
 
+@keras.saving.register_keras_serializable(package="kerazoo")
+class StepDecay(schedules.LearningRateSchedule):
+    """The same learning rate for some epochs, then a fall by the same factor with each.
+
+    Args:
+        learning_rate: the first.
+        decay: the factor.
+        constant_epochs: how many epochs have the first.
+        steps_per_epoch: steps in a pass over the training text, which may end within a step.
+    """
+
+    def __init__(
+        self, learning_rate: float, decay: float, constant_epochs: int, steps_per_epoch: float
+    ):
+        self.learning_rate, self.decay = learning_rate, decay
+        self.constant_epochs, self.steps_per_epoch = constant_epochs, steps_per_epoch
+
+    def __call__(self, step: int | keras.KerasTensor) -> keras.KerasTensor:
+        """Return the learning rate of a step, counted from 0."""
+        # The last addend is less than a step: a whole number of epochs may come out just below it.
+        epoch = ops.floor(ops.cast(step, "float32") / self.steps_per_epoch + 1e-5)
+        falls = ops.maximum(0.0, epoch + 1 - self.constant_epochs)
+        return self.learning_rate * ops.power(ops.cast(self.decay, "float32"), falls)
+
+    def get_config(self) -> dict[str, float]:
+        """Return the constructor's arguments."""
+        return {
+            "learning_rate": self.learning_rate,
+            "decay": self.decay,
+            "constant_epochs": self.constant_epochs,
+            "steps_per_epoch": self.steps_per_epoch,
+        }
+
+
 def make_schedule(
     config: TrainConfig, steps: int, steps_per_epoch: float = 0.0
 ) -> schedules.LearningRateSchedule:
@@ -58,12 +91,8 @@ def make_schedule(
         steps_per_epoch: steps in a pass over the training text; the step schedule needs it.
     """
     if config.schedule == "step":
-        # A pass may end within a step, hence the rounding; at least one boundary, if past the end.
-        num_epochs = max(config.constant_epochs + 1, math.ceil(steps / steps_per_epoch))
-        decays = range(config.constant_epochs, num_epochs)
-        return schedules.PiecewiseConstantDecay(
-            [math.ceil(epoch * steps_per_epoch) - 1 for epoch in decays],
-            [config.learning_rate * config.decay**n for n in range(len(decays) + 1)],
+        return StepDecay(
+            config.learning_rate, config.decay, config.constant_epochs, steps_per_epoch
         )
     warmup_steps = max(1, round(config.warmup * steps))
     if config.schedule == "inverse-root":

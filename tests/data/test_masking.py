@@ -186,7 +186,7 @@ def test_held_out_text_is_cut_side_by_side_and_masked_alike_each_time(ordered):
 def test_a_text_shorter_than_an_example_is_refused(ordered):
     tokenizer, tokens = ordered
     short = TokenFile(tokens.path, "", tokens.dtype, 20, 20, 0, 0, False)
-    with pytest.raises(InputError, match="20 tokens and one example needs 29"):
+    with pytest.raises(InputError, match="20 tokens, an example needs 29"):
         masking(tokenizer).training_examples(short, 4)
     with pytest.raises(InputError, match="--model.context-length is 4.*at least 5"):
         masking(tokenizer, length=4).training_examples(tokens, 4)

@@ -66,9 +66,10 @@ def test_a_model_of_another_family_is_no_beginning(model, data, pretrained, tmp_
 
 
 def test_a_language_model_gets_the_special_tokens_of_a_task(data, tmp_path):
-    model = GPTConfig(**SIZE, num_layers=1)
+    model = GPTConfig(**SIZE, num_layers=1, vocab_size=256)
     settings = TrainConfig(**{**TRAINING, "steps": 2, "validate_every": 2})
-    language = Recipe("A test.", model, DataConfig(text=data / "text.txt"), settings)
+    text = DataConfig(text=data / "text.txt", tokenizer="byte")
+    language = Recipe("A test.", model, text, settings)
     before = train(language, tmp_path / "gpt")
     recipe = classifier(data, tmp_path / "gpt", model, steps=2, validate_every=2)
     after = train(recipe, tmp_path / "run")

@@ -63,7 +63,7 @@ def test_a_text_shorter_than_an_example_is_refused_before_training(made, tmp_pat
     task, tokens, model = made
     path = tmp_path / "short.txt"
     path.write_text("the cat")
-    with pytest.raises(InputError, match="7 tokens and one example needs 13"):
+    with pytest.raises(InputError, match="7 tokens, an example needs 13"):
         task.encode(Text.of(path))
     assert task.score_in_training(model, tokens, limit=1).num_sentences == 1
 

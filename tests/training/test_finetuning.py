@@ -232,19 +232,28 @@ def test_the_same_model_gives_the_same_outputs(name):
 
 
 @every_model
-def test_tokens_added_at_the_end_leave_those_before_them(name):
+def test_tokens_added_at_the_end_leave_those_before_them_and_begin_as_their_mean(name):
     pretrained, model = build(name, 0), build(name, 1, vocab_size=9)
-    new = [weight.numpy() for weight in model.weights]
     for weight in pretrained.weights:  # biases that begin at zero are to differ as well
         weight.assign(weight + 0.5)
     initialise(model, pretrained, "runs/x")
     np.testing.assert_allclose(outputs(model)[..., :7], outputs(pretrained), rtol=1e-5, atol=1e-6)
-    for weight, before, source in zip(model.weights, new, pretrained.weights, strict=True):
+    for weight, source in zip(model.weights, pretrained.weights, strict=True):
         if weight.shape != source.shape:
             axis = tuple(weight.shape).index(9)
-            np.testing.assert_array_equal(
-                np.take(weight.numpy(), [7, 8], axis), np.take(before, [7, 8], axis)
-            )
+            for row in (7, 8):
+                np.testing.assert_allclose(
+                    np.take(weight.numpy(), row, axis), source.numpy().mean(axis), rtol=1e-5
+                )
+
+
+@pytest.mark.parametrize("new_tokens", [True, False])
+def test_lora_learns_the_embeddings_where_there_are_new_tokens(new_tokens):
+    model = build("gpt-untied", 0)
+    finetuning.prepare(model, TrainConfig(steps=1, lora_rank=2), new_tokens)
+    learning = {variable.name for variable in model.trainable_variables}
+    assert ({"embeddings", "reverse_embeddings"} <= learning) == new_tokens
+    assert "lora_kernel_a" in learning
 
 
 def test_a_hidden_markov_model_begins_from_another():
@@ -337,3 +346,7 @@ def test_the_same_head_is_taken_over_and_another_one_is_not():
     initialise(other, pretrained, "runs/x")
     np.testing.assert_array_equal(other.head.kernel, head[0])
     np.testing.assert_array_equal(outputs(other.backbone), outputs(pretrained.backbone))
+    of_other_labels = WithHead(build("gpt", 3))
+    head = of_other_labels.head.get_weights()
+    initialise(of_other_labels, pretrained, "runs/x", same_labels=False)
+    np.testing.assert_array_equal(of_other_labels.head.kernel, head[0])
