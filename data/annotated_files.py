@@ -55,7 +55,7 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         InputError: if there is no such file, or a line is not UTF-8 text.
     """
-    if not path.is_file():
+    if path.is_dir() or not path.exists():  # what else is there, such as a pipe, can be read
         what = "a folder" if path.is_dir() else "no file"
         raise InputError(f"{path} is {what}; give the path of a text file in UTF-8.")
     raw = path.read_bytes().removeprefix(_BYTE_ORDER_MARK).split(b"\n")
@@ -84,9 +84,13 @@ def read_labels(path: Path) -> tuple[list[str], list[float]]:
     none is returned.
 
     Raises:
-        InputError: if the file cannot be read, or a line has no such confidence and others have.
+        InputError: if the file cannot be read, a line has no label, or a line has no such
+            confidence and others have.
     """
     lines = read_lines(path)
+    for number, line in enumerate(lines, start=1):
+        if not line.partition("\t")[0].strip():
+            raise InputError(f"{path} line {number} has no label; give each line one.")
     if not any("\t" in line for line in lines):
         return lines, []
     labels, confidences = [], []

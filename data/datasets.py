@@ -50,7 +50,8 @@ class DataConfig:
     """A file of yours, used instead of a dataset: a text file or a folder of .txt files for a
     language model; for other tasks a table (.csv, .tsv), .jsonl, CoNLL columns, SQuAD's .json."""
     validation: Path | None = None
-    """A file or folder to validate on; without it, the last tenth of --data.text."""
+    """A file or folder to validate on; without it, a tenth of --data.text, of texts, questions and
+    dialogues the last one."""
     columns: tuple[str, ...] = ()
     """The columns of a table of yours, or keys of a .jsonl file, that hold the fields of an
     example, such as `review stars` for text and label; without it, they are called as the fields

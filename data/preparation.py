@@ -4,6 +4,7 @@ Each folder under `prepared/` is named by a digest of all that its content depen
 """
 
 import hashlib
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,12 +14,12 @@ from ..errors import InputError, did_you_mean
 from ..files import whole_folder
 from . import own_files, records, sources
 from .cleaning import clean
-from .dataset import SPLITS, Dataset
+from .dataset import SPLITS, Dataset, in_tenths
 from .records import Kind, Record, Records
 from .sources import fetch, home
 from .text import Text
 
-_PREPARATION = 3  # counts changes to what is made of the same sources
+_PREPARATION = 4  # counts changes to what is made of the same sources
 
 
 def prepared(
@@ -46,8 +47,24 @@ def prepared(
         for source, path in zip(dataset.sources, files, strict=True):
             if note := sources.unverified(source, path):
                 print(note, file=sys.stderr)
-        splits = dataset.prepare(*files, **({"fold": fold} if dataset.has_folds else {}))
-        _write(folder, dataset.kind, splits, steps, swap)
+        try:
+            splits = dataset.prepare(*files, **({"fold": fold} if dataset.has_folds else {}))
+            _write(folder, dataset.kind, splits, steps, swap)
+        except InputError:
+            raise
+        except (ValueError, LookupError, TypeError) as error:
+            doubtful = [
+                str(path)
+                for source, path in zip(dataset.sources, files, strict=True)
+                if source.sha256 is None
+            ]
+            if not doubtful:
+                raise
+            raise InputError(
+                f"the files of '{dataset.name}' are not what was expected ({error}), and their "
+                f"sha256 is not known; look into {', '.join(doubtful)}, delete what is wrong and "
+                "try again."
+            ) from None
     return folder
 
 
@@ -85,8 +102,10 @@ def own_records(
 ) -> Path:
     """Return the folder with records of one's own, in training and validation.
 
-    Without a file for validation, that is the last tenth, at least one. Questions about one
-    paragraph, and what belongs to one dialogue, stay together where that is possible.
+    Without a file for validation, that is a tenth, at least one. Of labels, pairs and tags it is
+    drawn by the hash of what the system reads, as files may be sorted, and equal ones stay
+    together. Of questions and dialogues it is the last tenth; those about one paragraph, and what
+    belongs to one dialogue, stay together where that is possible.
 
     Raises:
         InputError: if a file cannot be read or used.
@@ -98,13 +117,12 @@ def own_records(
     if not folder.is_dir():
         splits = {split: own_files.read(path, kind, columns) for split, path in paths.items()}
         if validation is None:
-            cut = _last_tenth(splits["train"], kind)
-            if cut == 0:
+            splits = _with_validation(splits["train"], kind)
+            if not all(splits.values()):
                 raise InputError(
-                    f"{path} has one example, too few to keep one for validation; give more, or "
-                    "another file with --data.validation."
+                    f"{path} has one example, or only equal ones, too few to keep one for "
+                    "validation; give more, or another file with --data.validation."
                 )
-            splits = {"train": splits["train"][:cut], "validation": splits["train"][cut:]}
         _write(folder, kind, splits, steps, swap)
     return folder
 
@@ -119,12 +137,25 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _last_tenth(examples: Sequence[Record], kind: Kind) -> int:
-    """Return where the last tenth begins."""
+def _with_validation(examples: Sequence[Record], kind: Kind) -> dict[str, list[Record]]:
+    """Return the examples in training and validation."""
+    if kind in ("questions", "dialogues"):
+        cut = _last_tenth(examples, {"questions": "context", "dialogues": "dialogue"}[kind])
+        return {"train": examples[:cut], "validation": examples[cut:]}
+    field = {"labels": "text", "pairs": "source", "tags": "tokens"}[kind]
+    texts = [json.dumps(example[field]) for example in examples]
+    tenths = in_tenths(texts)
+    splits: dict[str, list[Record]] = {"train": [], "validation": []}
+    for text, example in zip(texts, examples, strict=True):
+        splits["train" if tenths[text] else "validation"].append(example)
+    return splits
+
+
+def _last_tenth(examples: Sequence[Record], field: str) -> int:
+    """Return where the last tenth begins, without parting those that have a field in common."""
     cut = len(examples) - max(1, len(examples) // 10)
-    field = {"questions": "context", "dialogues": "dialogue"}.get(kind)
     together = cut
-    while field and together and examples[together - 1][field] == examples[cut][field]:
+    while together and examples[together - 1][field] == examples[cut][field]:
         together -= 1
     return together or cut
 

@@ -174,11 +174,14 @@ def _fetched(source: Source, dataset: str, licence: str, path: Path) -> Path:
             problem = attempt(source, dataset, folder, part)
             if problem is None:
                 found = sha256(part)
-                if source.sha256 in (None, found):
+                is_page = source.sha256 is None and _is_web_page(part)
+                if source.sha256 in (None, found) and not is_page:
                     os.replace(part, path)
                     return path
                 part.unlink()
                 problem = f"what came has sha256 {found}, which is not the expected file"
+                if is_page:
+                    problem = "what came is a web page, such as that of a network's login"
                 if attempt is _from_origin and isinstance(source, Member):
                     archive = place(source.archive, dataset)
                     archive.unlink(missing_ok=True)  # or it would be taken out again
@@ -247,6 +250,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _is_web_page(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return re.match(rb"\s*<(!doctype html|html)", file.read(100), re.IGNORECASE) is not None
+
+
 def _md5(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
@@ -304,10 +312,10 @@ def _from_archive(source: Member, dataset: str, part: Path) -> str | None:
         )
         if problem:
             return problem
-        if source.archive.md5 and (found := _md5(arriving)) != source.archive.md5:
-            arriving.unlink()
-            return f"what came has MD5 {found}, which is not the expected file"
         os.replace(arriving, archive)
+    if source.archive.md5 and (found := _md5(archive)) != source.archive.md5:
+        archive.unlink()
+        return f"{archive} had MD5 {found}, which is not the expected file, and was deleted"
     limit = source.size or UNPACKED_LIMIT
     try:
         if archive.suffix == ".zip":
@@ -360,7 +368,8 @@ def _download(url: str, name: str, size: int | None, part: Path) -> str | None:
     except (urllib.error.URLError, TimeoutError, ConnectionError, HTTPException) as error:
         return f"{url}: {getattr(error, 'reason', error)}"
     if part.stat().st_size < wanted:
-        return f"{url}: the connection ended early; the same command goes on from there"
+        again = "goes on from there" if size else "begins anew"
+        return f"{url}: the connection ended early; the same command {again}"
     return None
 
 

@@ -154,6 +154,7 @@ def _byte_offset(span: Span, characters: int) -> int:
 def _checked_span(path: Path) -> Span:
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no file"
+        what = f"{what} that can be read twice" if path.exists() and not path.is_dir() else what
         raise InputError(f"{path} is {what}; give the path of a text file in UTF-8.")
     size = os.path.getsize(path)
     with open(path, "rb") as file:

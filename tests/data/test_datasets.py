@@ -1,5 +1,6 @@
 import hashlib
 import io
+import re
 import zipfile
 from dataclasses import replace
 
@@ -29,8 +30,16 @@ def test_pydoc_needs_no_network_and_has_three_splits(monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     corpus = load(DataConfig(name="pydoc"))
     assert list(corpus.splits) == ["train", "validation", "test"]
-    assert corpus.train.num_bytes > 300_000
+    assert corpus.train.num_bytes > 250_000
     assert min(corpus.validation.num_bytes, corpus.test.num_bytes) > 20_000
+
+
+def test_pydoc_has_no_paragraph_in_two_splits():
+    paragraphs = [
+        {" ".join(each.split()) for each in re.split(r"\n\s*\n", text.read().strip())}
+        for text in load(DataConfig(name="pydoc")).splits.values()
+    ]
+    assert sum(map(len, paragraphs)) == len(set.union(*paragraphs))
 
 
 def test_tinyshakespeare_is_split_as_by_everyone(mirror):

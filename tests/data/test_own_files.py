@@ -266,15 +266,23 @@ def test_columns_that_do_not_fit_are_refused(kind, name, columns, message, put):
         read(put(name, "text,label\nx,y\n"), kind, columns)
 
 
-def test_the_last_tenth_of_your_own_records_is_for_validation(put):
-    path = put("a.csv", "text,label\n" + "".join(f"text {n},{n % 2}\n" for n in range(40)))
+def test_a_tenth_of_your_own_records_is_for_validation_whatever_their_order(put):
+    path = put("a.csv", "text,label\n" + "".join(f"text {n},{n // 20}\n" for n in range(40)))
     corpus = load(DataConfig(text=path), "labels")
     assert {split: len(records) for split, records in corpus.records.items()} == {
         "train": 36,
         "validation": 4,
     }
-    assert corpus.validation.read() == "text 36\ntext 37\ntext 38\ntext 39\n"
+    assert {record["label"] for record in corpus.records["validation"]} == {"0", "1"}
     assert (corpus.name, corpus.kind, corpus.languages) == (str(path), "labels", ())
+
+
+def test_equal_texts_of_your_own_stay_together(put):
+    path = put("a.tsv", "".join(f"text {n % 15}\t{n}\n" for n in range(60)))
+    splits = load(DataConfig(text=path), "pairs").records
+    train, validation = ({record["source"] for record in splits[name]} for name in splits)
+    assert (len(train), len(validation)) == (13, 2)
+    assert not train & validation
 
 
 def test_a_dialogue_is_not_cut_in_two(put):
@@ -291,13 +299,19 @@ def test_your_own_validation_file_leaves_the_records_whole(put):
 
 def test_your_own_records_are_cleaned_and_a_changed_file_is_read_anew(put):
     config = DataConfig(text=put("a.txt", "GO\tVE\nHI\tHOLA\n"), cleaning=("lowercase",))
-    assert load(config, "pairs").records["train"].head(1) == [{"source": "go", "target": "ve"}]
+    go, hi, ah = (
+        {"source": source, "target": target}
+        for source, target in (("go", "ve"), ("hi", "hola"), ("ah", "ay"))
+    )
+    found = [each for split in load(config, "pairs").records.values() for each in split]
+    assert (go in found, hi in found) == (True, True)
     put("a.txt", "AH\tAY\nHI\tHOLA\n")
-    assert load(config, "pairs").records["train"].head(1) == [{"source": "ah", "target": "ay"}]
+    found = [each for split in load(config, "pairs").records.values() for each in split]
+    assert (go in found, ah in found) == (False, True)
 
 
 def test_one_example_is_too_few_to_split(put):
-    with pytest.raises(InputError, match="has one example, too few"):
+    with pytest.raises(InputError, match="has one example, or only equal ones"):
         load(DataConfig(text=put("a.txt", "a\tb\n")), "pairs")
 
 

@@ -8,6 +8,7 @@ import tarfile
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -233,6 +234,26 @@ def test_what_cannot_be_taken_out_of_an_archive_is_told(home, archive, fields, m
     with pytest.raises(InputError, match=message):
         sources.fetch(member(archive=archive, **fields), "toy", "none")
     assert not (home / "downloads" / "toy" / "file.bin").exists()
+
+
+def test_an_archive_put_there_by_hand_is_checked_too(home):
+    path = put_archive(home, "a.zip", {"in/file.bin": CONTENT})
+    right = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    source = replace(member("in/file.bin"), archive=replace(member("x").archive, md5=right))
+    assert sources.fetch(source, "toy", "none").read_bytes() == CONTENT
+    sources.place(source, "toy").unlink()
+    wrong = replace(source, archive=replace(source.archive, md5="0" * 32))
+    with pytest.raises(InputError, match=f"had MD5 {right}, which is not the expected file"):
+        sources.fetch(wrong, "toy", "none")
+    assert not path.exists()
+
+
+def test_a_page_of_a_login_is_no_data(home, tmp_path, monkeypatch):
+    (tmp_path / "mirror" / "toy").mkdir(parents=True)
+    (tmp_path / "mirror" / "toy" / "a.txt").write_text("\n<!DOCTYPE html><p>Log in, please.")
+    monkeypatch.setenv("KERAZOO_MIRROR", str(tmp_path / "mirror"))
+    with pytest.raises(InputError, match="what came is a web page"):
+        sources.fetch(sources.Url("http://127.0.0.1:9/a.txt"), "toy", "none")
 
 
 def test_an_archive_that_is_none_is_told(home):
