@@ -67,10 +67,12 @@ def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
     training that had to stop exits with 1. `--debug` shows tracebacks.
     """
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    # Pipes of Windows have another encoding, and its files begin with a byte order mark.
-    for stream, encoding in ((sys.stdin, "utf-8-sig"), (sys.stdout, "utf-8")):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding=encoding)
+    # Pipes of Windows have another encoding, and its files begin with a byte order mark. A file's
+    # name may be no text at all.
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8-sig")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         command(arguments)
         sys.stdout.flush()

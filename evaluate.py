@@ -141,7 +141,19 @@ def score(
             f"{run.folder} has examples that stand side by side; leave it out."
         )
     result = run.task.score(run.model, run.task.encode(splits[split]), stride=stride)
-    return Evaluation(run, result, f"{corpus.name} {split}", run.folder.name)
+    scored_on = _scored_on(corpus, split, data or run.recipe.data)
+    return Evaluation(run, result, scored_on, run.folder.name)
+
+
+def _scored_on(corpus: datasets.Corpus, split: str, data: datasets.DataConfig) -> str:
+    """Return which examples these are: what does not say the same does not compare."""
+    own = split == "validation" and data.text is not None and data.validation
+    words = [f"{own or corpus.name} {split}"]
+    if data.fold is not None:
+        words.append(f"fold {data.fold}")
+    if data.swap:
+        words.append("swapped")
+    return ", ".join([*words, *data.cleaning])
 
 
 def evaluate(run: runs.Run, **options: Any) -> dict[str, Any]:
@@ -161,6 +173,8 @@ def main(arguments: Sequence[str]) -> None:
     if not folders:
         raise InputError("no run folder is given; give some, such as runs/*.")
     loaded = _loaded(folders)
+    if options.text is None and options.name is None:
+        loaded = _with_data(loaded)
     baseline = runs.load(options.baseline) if options.baseline else None
     if baseline:
         _check_baseline(baseline, loaded)
@@ -217,6 +231,22 @@ def _loaded(folders: Sequence[Path]) -> list[runs.Run]:
     if not loaded:
         raise InputError("none of the runs has been trained to its end.")
     return loaded
+
+
+def _with_data(loaded: Sequence[runs.Run]) -> list[runs.Run]:
+    """Return the runs whose own data are there; of several, the others are passed over."""
+    found = []
+    for run in loaded:
+        try:
+            datasets.load(run.recipe.data, run.recipe.task.reads)
+            found.append(run)
+        except InputError as error:
+            if len(loaded) == 1:
+                raise InputError(f"the data of {run.folder} are missing: {error}") from None
+            print(f"{run.folder} is passed over, as its data are missing: {error}")
+    if not found:
+        raise InputError("none of the runs has its data; give others with --text or --name.")
+    return found
 
 
 def _has_runs(folder: Path) -> bool:

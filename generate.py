@@ -17,8 +17,13 @@ python generate.py runs/my-classifier --file reviews.txt --json > labels.jsonl
 
 import itertools
 import json
+import os
+import queue
+import stat
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +39,9 @@ from kerazoo.metrics.novelty import by_novelty
 from kerazoo.models.sampling import HEEDED, SamplerKind, Sampling
 
 BATCH = 64
-"""Lines of a pipe or a file that are answered at a time."""
+"""Lines of a pipe or a file that are answered at a time, at most."""
+SECONDS_BETWEEN_LINES = 0.05
+"""How long a line of a pipe may keep those before it waiting for their answers."""
 
 
 @dataclass(frozen=True)
@@ -171,10 +178,11 @@ class _Speaker:
     def answer_lines(self, lines: Iterable[str]) -> None:
         """Answer each line by a line, some lines at a time; an empty one by an empty one."""
         number = 0
-        lines = (line.rstrip("\n") for line in lines)
-        if self.writes:
-            lines = (line.replace("\\n", "\n") for line in lines)
-        for batch in _batched(lines, BATCH):
+        batches = _as_they_come(lines) if _is_pipe(lines) else _batched(lines)
+        for batch in batches:
+            batch = [line.rstrip("\n") for line in batch]
+            if self.writes:
+                batch = [line.replace("\\n", "\n") for line in batch]
             self._answer_batch(batch, number + 1)
             number += len(batch)
         if not number:
@@ -251,10 +259,46 @@ class _Speaker:
         return parts
 
 
-def _batched(lines: Iterable[str], size: int) -> Iterator[list[str]]:
+def _batched(lines: Iterable[str]) -> Iterator[list[str]]:
     lines = iter(lines)
-    while batch := list(itertools.islice(lines, size)):
+    while batch := list(itertools.islice(lines, BATCH)):
         yield batch
+
+
+def _is_pipe(lines: Iterable[str]) -> bool:
+    """Tell whether lines come as another program writes them, which may wait for the answers."""
+    try:
+        return stat.S_ISFIFO(os.fstat(lines.fileno()).st_mode)
+    except (AttributeError, OSError):  # a list, or no real file
+        return False
+
+
+def _as_they_come(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the lines that are there, and wait for more when they have been answered."""
+    waiting: queue.Queue[str | Exception | None] = queue.Queue(BATCH)
+
+    def read() -> None:
+        try:
+            for line in lines:
+                waiting.put(line)
+            waiting.put(None)
+        except Exception as error:  # such as of what is no text; to be raised where it is told
+            waiting.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    item: str | Exception | None = ""
+    while isinstance(item, str):
+        batch, item = [], waiting.get()
+        with suppress(queue.Empty):
+            while isinstance(item, str):
+                batch.append(item)
+                if len(batch) == BATCH:
+                    break
+                item = waiting.get(timeout=SECONDS_BETWEEN_LINES)
+        if batch:
+            yield batch
+    if item is not None:
+        raise item
 
 
 class _Screen:

@@ -229,7 +229,8 @@ def _tagging(options: Options) -> Scorer:
     types = options.labels or sorted({_type(tag) for tags in references for tag in tags} - {None})
 
     def score(path: Path) -> Report:
-        rows = files.read_sentences(path)
+        # Of a single file with both, which may be a pipe, read once.
+        rows = gold if path == gold_path else files.read_sentences(path)
         predictions = _tags(path, rows, -1, options)
         files.check_same(path, rows, gold_path, gold, 0)
         if not options.references:
@@ -279,8 +280,8 @@ def _qa(options: Options) -> Scorer:
     questions = files.read_questions(_one_reference(options))
     is_answered = all(questions.answers.values())
     rules = question_answering.rules_for(options.language, is_answered)
-    if rules == "SQuAD 1.1" and questions.is_version_2:
-        rules = "SQuAD 2.0"
+    if questions.is_version_2:
+        rules = rules.replace("SQuAD 1.1", "SQuAD 2.0")
 
     def score(path: Path) -> Report:
         answers = files.read_answers(path)
@@ -296,7 +297,7 @@ def _dialogue(options: Options) -> Scorer:
     from .metrics import dialogue
     from .metrics.report import Report
 
-    references, gold_path = _several_references(options), _reference_paths(options)[0]
+    references, gold_path = _lines_of_references(options), _reference_paths(options)[0]
     ends = [not several[0].strip() for several in references]
     for number, (several, is_end) in enumerate(zip(references, ends, strict=True), start=1):
         if is_end and any(map(str.strip, several)):
@@ -373,6 +374,16 @@ def _one_reference(options: Options) -> Path:
 
 
 def _several_references(options: Options) -> list[list[str]]:
+    """Return the references of each line, of which one must say something."""
+    paths, references = _reference_paths(options), _lines_of_references(options)
+    for number, several in enumerate(references, start=1):
+        if not any(map(str.strip, several)):
+            where = f"{paths[0]} line {number}" if len(paths) == 1 else f"line {number} of all"
+            raise InputError(f"{where} has no reference; give each line one.")
+    return references
+
+
+def _lines_of_references(options: Options) -> list[list[str]]:
     """Return the references of each line."""
     paths = _reference_paths(options)
     columns = [files.read_lines(path) for path in paths]

@@ -23,7 +23,7 @@ from sklearn import metrics
 
 from .examples import check_pairs
 from .precision_recall import ClassScores, Counts, class_scores
-from .score import Score, drawn_sums, mean_score
+from .score import Score, drawn_sums
 
 Label = str | int
 MOST_LABELS = 1_000
@@ -131,7 +131,8 @@ def calibration_error(
         ECE = sum_b |B_b| / N * |accuracy(B_b) - confidence(B_b)|    (Guo et al. 2017, equation 3)
 
     Examples are binned by confidence, bin b from (b - 1) / num_bins, without it, to b / num_bins.
-    The interval takes it as known in which bins the system is too sure of itself.
+    Chance alone makes it larger than zero, in the draws as in the examples, so that the interval of
+    a small error lies above it.
 
     >>> round(calibration_error([True, True, False, True], [0.9, 0.9, 0.9, 0.6]).value, 3)
     0.275
@@ -148,9 +149,10 @@ def calibration_error(
     confidences = np.asarray(confidences, np.float64)
     gaps = np.asarray(correct, np.float64) - confidences
     bins = np.clip(np.ceil(confidences * num_bins).astype(int) - 1, 0, num_bins - 1)
-    too_sure = np.sign(np.bincount(bins, gaps, num_bins))
-    # |sum of gaps| of a bin is the sum of its gaps times their sign.
-    return mean_score(too_sure[bins] * gaps, f"Guo et al. 2017|bins:{num_bins} of equal width")
+    table = gaps[:, None] * (bins[:, None] == np.arange(num_bins))  # (N, bins)
+    error, drawn = (np.abs(sums).sum(-1) / len(gaps) for sums in (table.sum(0), drawn_sums(table)))
+    signature = f"Guo et al. 2017|bins:{num_bins} of equal width"
+    return Score(float(error), drawn, len(gaps), signature)
 
 
 def _coded(

@@ -1,6 +1,7 @@
 """Which languages are written without spaces between words, and what stands for a word there."""
 
 import re
+import unicodedata
 
 from ..errors import InputError
 
@@ -20,4 +21,36 @@ def base_language(code: str) -> str:
     base = re.split("[-_]", code.lower())[0]
     if not re.fullmatch("[a-z]{2,3}", base):
         raise InputError(f"the language is '{code}'; give its code, such as en, zh or zh-CN.")
-    return {"zho": "zh", "cmn": "zh", "jpn": "ja", "kor": "ko", "eng": "en"}.get(base, base)
+    return _TWO_LETTERS.get(base, base)
+
+
+_TWO_LETTERS = {
+    **dict.fromkeys(("zho", "chi", "cmn", "yue", "wuu", "nan", "hak", "gan", "hsn", "lzh"), "zh"),
+    **dict.fromkeys(("mya", "bur"), "my"),
+    "jpn": "ja",
+    "tha": "th",
+    "lao": "lo",
+    "khm": "km",
+    "kor": "ko",
+    "eng": "en",
+}
+"""Codes of three letters (ISO 639-3, and 639-2 where it has another) of languages that are scored
+in a way of their own."""
+
+
+def words(text: str) -> list[str]:
+    """Return the words of letters, marks and digits of any alphabet, in small letters.
+
+    >>> words("¡El Niño llegó a las 10:30!")
+    ['el', 'niño', 'llegó', 'a', 'las', '10', '30']
+    """
+    return "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in text.lower()).split()
+
+
+def characters(text: str) -> list[str]:
+    """Return the characters; words of the letters a-z and numbers stay whole.
+
+    >>> characters("我爱 Keras 3！")
+    ['我', '爱', 'keras', '3']
+    """
+    return words("".join(c if c.isascii() else f" {c} " for c in text))

@@ -7,7 +7,11 @@ does not answer: the right answer is then the empty one.
 
 CMRC 2018 (Cui et al. 2019) has no words: its units are the Chinese characters, and the words of
 what is written in other letters. Its F1 is that of the longest run of units that both have in
-common.
+common. (Its script cuts what is not Chinese into sentences before words, which needs a download;
+here a full stop within stays with its word.)
+
+Answers in other languages without spaces, and in Chinese where there may be none, are compared as
+SQuAD does, by character instead of word, as Lewis et al. (2020, MLQA) do.
 
 No package that is kept up holds them; they are written here from their definitions and, for SQuAD,
 compared in the tests with those that Transformers had until 2026. A missing answer counts as wrong.
@@ -23,10 +27,15 @@ from typing import Literal
 import numpy as np
 
 from ..errors import InputError, did_you_mean
-from .languages import base_language
+from .languages import UNSPACED, base_language, characters
 from .score import Score, mean_scores
 
-Rules = Literal["SQuAD 1.1", "SQuAD 2.0", "CMRC 2018"]
+Rules = Literal[
+    "SQuAD 1.1", "SQuAD 2.0", "CMRC 2018", "SQuAD 1.1, characters", "SQuAD 2.0, characters"
+]
+
+Rule = Callable[[str, str], tuple[bool, float]]
+"""Tells of an answer and a right one whether they are the same, and their F1."""
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -69,7 +78,7 @@ def score(
             raise InputError(f"there is an answer to '{key}', and no such question{hint}")
     exact, f1 = [], []
     for key, answers in references.items():
-        if rules == "SQuAD 2.0":
+        if rules.startswith("SQuAD 2.0"):
             answers = [answer for answer in answers if normalize(answer)] or [""]
         if not answers:
             raise InputError(
@@ -80,7 +89,7 @@ def score(
         exact.append(pair[0])
         f1.append(pair[1])
     columns = {"exact match": exact, "F1": f1}
-    if rules == "SQuAD 2.0":
+    if rules.startswith("SQuAD 2.0"):
         answered = [any(map(normalize, answers)) for answers in references.values()]
         for kind, wanted in (("answered", True), ("unanswered", False)):
             for name in ("exact match", "F1"):
@@ -96,14 +105,18 @@ def rules_for(language: str, is_answered: bool) -> Rules:
 
     >>> rules_for("zh-CN", is_answered=True), rules_for("en", is_answered=False)
     ('CMRC 2018', 'SQuAD 2.0')
+    >>> rules_for("ja", is_answered=True)
+    'SQuAD 1.1, characters'
 
     Args:
         language: the code of the language of the answers.
         is_answered: whether every question has an answer.
     """
-    if not is_answered:
-        return "SQuAD 2.0"
-    return "CMRC 2018" if base_language(language) == "zh" else "SQuAD 1.1"
+    language = base_language(language)
+    if language == "zh" and is_answered:
+        return "CMRC 2018"
+    unit = ", characters" if language in UNSPACED else ""
+    return f"SQuAD 1.1{unit}" if is_answered else f"SQuAD 2.0{unit}"
 
 
 def best_threshold(
@@ -111,6 +124,7 @@ def best_threshold(
     scores: Mapping[str, float],
     references: Mapping[str, Sequence[str]],
     metric: Literal["exact match", "F1"] = "F1",
+    rules: Rules = "SQuAD 2.0",
 ) -> float:
     """Return the score above which answers are to be given for the best result by SQuAD 2.0.
 
@@ -126,6 +140,7 @@ def best_threshold(
         scores: how sure the system is that there is one.
         references: the right answers to each question; none where the text has no answer.
         metric: what is to be highest, "exact match" or "F1".
+        rules: how answers are compared.
     """
     column = ("exact match", "F1").index(metric)
     keys = sorted(references, key=lambda key: -scores[key])
@@ -133,7 +148,7 @@ def best_threshold(
     for key in keys:
         answers = [answer for answer in references[key] if normalize(answer)] or [""]
         given, withheld = (
-            _best(said, answers, _squad_2)[column] for said in (predictions[key], "")
+            _best(said, answers, _RULES[rules])[column] for said in (predictions[key], "")
         )
         gains.append(given - withheld)
     total = np.cumsum(gains)
@@ -181,22 +196,31 @@ def without_punctuation(answer: str) -> str:
 def _best(
     prediction: str,
     answers: Sequence[str],
-    rule: Callable[[str, str], tuple[bool, float]],
+    rule: Rule,
 ) -> tuple[float, float]:
     exact, f1 = zip(*(rule(prediction, answer) for answer in answers), strict=True)
     return float(max(exact)), float(max(f1))
 
 
-def _squad_1(prediction: str, answer: str) -> tuple[bool, float]:
+def _squad(prediction: str, answer: str) -> tuple[bool, float]:
     mine, theirs = normalize(prediction), normalize(answer)
     shared = (Counter(mine.split()) & Counter(theirs.split())).total()
     return mine == theirs, _f1(shared, len(mine.split()), len(theirs.split()))
 
 
-def _squad_2(prediction: str, answer: str) -> tuple[bool, float]:
-    exact, f1 = _squad_1(prediction, answer)
-    # Two empty answers agree; in SQuAD 1.1 they have no word in common.
-    return exact, 1.0 if exact else f1
+def _by_character(prediction: str, answer: str) -> tuple[bool, float]:
+    mine, theirs = characters(prediction), characters(answer)
+    return mine == theirs, _f1((Counter(mine) & Counter(theirs)).total(), len(mine), len(theirs))
+
+
+def _in_2(rule: Rule) -> Rule:
+    """Return the rule of SQuAD 2.0: two empty answers agree, which have no word in common."""
+
+    def compare(prediction: str, answer: str) -> tuple[bool, float]:
+        exact, f1 = rule(prediction, answer)
+        return exact, 1.0 if exact else f1
+
+    return compare
 
 
 def _cmrc(prediction: str, answer: str) -> tuple[bool, float]:
@@ -210,8 +234,10 @@ def _f1(shared: int, predicted: int, gold: int) -> float:
     return 2 * shared / (predicted + gold) if shared else 0.0
 
 
-_RULES: dict[str, Callable[[str, str], tuple[bool, float]]] = {
-    "SQuAD 1.1": _squad_1,
-    "SQuAD 2.0": _squad_2,
+_RULES: dict[str, Rule] = {
+    "SQuAD 1.1": _squad,
+    "SQuAD 2.0": _in_2(_squad),
     "CMRC 2018": _cmrc,
+    "SQuAD 1.1, characters": _by_character,
+    "SQuAD 2.0, characters": _in_2(_by_character),
 }

@@ -9,14 +9,13 @@ rouge-score knows the letters a-z alone. Other alphabets get a tokenizer here, a
 says; what is counted stays its own.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from importlib import metadata
 
 from rouge_score import rouge_scorer, tokenizers
 
 from .examples import References, check_pairs, reference_lists
-from .languages import UNSPACED, base_language
+from .languages import UNSPACED, base_language, characters, words
 from .score import Score, mean_scores
 
 ROUGE = {
@@ -29,30 +28,19 @@ ROUGE = {
 
 
 class UnicodeTokenizer(tokenizers.Tokenizer):
-    """Splits text into words of letters, marks and digits of any alphabet, in small letters.
-
-    >>> UnicodeTokenizer().tokenize("¡El Niño llegó a las 10:30!")
-    ['el', 'niño', 'llegó', 'a', 'las', '10', '30']
-    """
+    """Splits text into words of any alphabet."""
 
     def tokenize(self, text: str) -> list[str]:
         """Return the words of a text."""
-        return "".join(
-            c if unicodedata.category(c)[0] in "LMN" else " " for c in text.lower()
-        ).split()
+        return words(text)
 
 
 class CharacterTokenizer(tokenizers.Tokenizer):
-    """Splits text into characters; words of the letters a-z and numbers stay whole.
-
-    >>> CharacterTokenizer().tokenize("我爱 Keras 3！")
-    ['我', '爱', 'keras', '3']
-    """
+    """Splits text into characters."""
 
     def tokenize(self, text: str) -> list[str]:
         """Return the characters of a text."""
-        apart = "".join(c if c.isascii() else f" {c} " for c in text)
-        return UnicodeTokenizer().tokenize(apart)
+        return characters(text)
 
 
 def score(

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 COLUMNS = {
     "run": "{}",
@@ -69,6 +70,9 @@ def table(rows: Sequence[dict[str, Any]]) -> Table:
         )
     for row in rows:
         shown.add_row(
-            *("-" if row.get(name) is None else COLUMNS[name].format(row[name]) for name in columns)
+            *(
+                Text("-" if row.get(name) is None else COLUMNS[name].format(row[name]))
+                for name in columns
+            )
         )
     return shown

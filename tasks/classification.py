@@ -80,8 +80,9 @@ class Classification(HeadTask):
         """Return the tokens and the class."""
         if record["label"] not in self.labels:
             raise InputError(
-                f"example {number + 1} has the label '{record['label']}', which no training "
-                f"example has; they have {', '.join(self.labels[:12])}."
+                f"the example '{one_line(record['text'], 40)}' has the label '{record['label']}', "
+                f"which no training example has; they have {', '.join(self.labels[:12])}. Give "
+                "each label some training examples, or leave it out."
             )
         label = self.labels.index(record["label"])
         token_ids = self.framed(self.tokenizer.encode(record["text"]))

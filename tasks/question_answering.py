@@ -172,17 +172,18 @@ class QuestionAnswering(HeadTask):
         for record, (start, stop, score) in zip(records, answers, strict=True):
             found[record["id"]] = record["context"][start:stop]
             scores[record["id"]] = score
-        if all(references.values()):
-            rules = question_answering.rules_for(language, is_answered=True)
+        is_answered = all(references.values())
+        rules = question_answering.rules_for(language, is_answered)
+        if is_answered:
             return Report(question_answering.score(found, references, rules))
 
         def above(threshold: float) -> dict[str, Score]:
             given = {key: text if scores[key] > threshold else "" for key, text in found.items()}
-            return question_answering.score(given, references, "SQuAD 2.0")
+            return question_answering.score(given, references, rules)
 
         at_best, thresholds = {}, []
         for name in self.shown:
-            best = question_answering.best_threshold(found, scores, references, name)
+            best = question_answering.best_threshold(found, scores, references, name, rules)
             at_best[f"{name}, best threshold"] = above(best)[name]
             thresholds.append(f"{best:.2f} ({name})")
         note = (

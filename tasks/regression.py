@@ -39,7 +39,7 @@ class Regression(HeadTask):
     @classmethod
     def labels_of(cls, content: Records) -> tuple[str, ...]:
         """Return mean and standard deviation of the training examples, written out."""
-        numbers = [_number(n, record) for n, record in enumerate(content)]
+        numbers = [_number(record) for record in content]
         return repr(float(np.mean(numbers))), repr(float(np.std(numbers)) or 1.0)
 
     def head(self, backbone: Model) -> keras.Model:
@@ -55,7 +55,7 @@ class Regression(HeadTask):
     def examples(self, number: int, record: Record) -> Iterable[Example]:
         """Return the tokens and the number, in standard deviations from the mean."""
         mean, deviation = map(float, self.labels)
-        value = (_number(number, record) - mean) / deviation
+        value = (_number(record) - mean) / deviation
         token_ids = self.framed(self.tokenizer.encode(record["text"]))
         return [{"token_ids": token_ids, "number": np.array([value], np.float32)}]
 
@@ -80,7 +80,7 @@ class Regression(HeadTask):
 
     def report(self, records: Sequence[Record], answers: Sequence[float], language: str) -> Report:
         """Score the numbers, next to what always saying the mean of them would give."""
-        right = [_number(n, record) for n, record in enumerate(records)]
+        right = [_number(record) for record in records]
         note = (
             f"The variance of the right numbers is {np.var(right):.4f}: the least MSE of a guess."
         )
@@ -116,14 +116,14 @@ class Regression(HeadTask):
         )
 
 
-def _number(n: int, record: Record) -> float:
+def _number(record: Record) -> float:
     try:
         number = float(record["label"])
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
         raise InputError(
-            f"example {n + 1} has the label '{record['label']}', which is no number; regression "
-            "needs one for each example, classification takes any label."
+            f"the example '{one_line(record['text'], 40)}' has the label '{record['label']}', "
+            "which is no number; regression needs one for each, classification takes any label."
         )
     return number

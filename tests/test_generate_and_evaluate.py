@@ -4,9 +4,12 @@ import csv
 import io
 import json
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import kerazoo
 from kerazoo import evaluate, generate
@@ -181,6 +184,35 @@ def test_runs_are_compared_on_held_out_text_in_the_same_unit(folders, tmp_path, 
     with open(files["csv"], newline="") as file:
         assert [row["run"] for row in csv.DictReader(file)] == [row["run"] for row in rows]
     assert files["chart"].read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_whose_data_are_gone_is_passed_over(folders, tmp_path, capsys):
+    gone = tmp_path / "gone"
+    shutil.copytree(folders / "gpt-char", gone)
+    content = json.loads((gone / "config.json").read_text())
+    content["recipe"]["data"]["text"] = str(tmp_path / "moved.txt")
+    (gone / "config.json").write_text(json.dumps(content))
+    evaluate.main([str(gone), str(folders / "lstm-bpe"), "--chart", str(tmp_path / "chart.png")])
+    out = capsys.readouterr().out
+    assert f"{gone} is passed over, as its data are missing: there is no file" in out
+    assert "lstm-bpe" in out
+    with pytest.raises(InputError, match="the data of .*gone are missing"):
+        evaluate.main([str(gone)])
+
+
+def test_what_a_run_is_scored_on_tells_folds_directions_and_cleaning_apart():
+    corpus = SimpleNamespace(name="mr")
+    data = DataConfig(name="mr", fold=3, swap=True, cleaning=("lowercase",))
+    told = evaluate._scored_on(corpus, "test", data)
+    assert told == "mr test, fold 3, swapped, lowercase"
+    own = DataConfig(text=Path("a.csv"), validation=Path("b.csv"))
+    assert evaluate._scored_on(corpus, "validation", own) == "b.csv validation"
+
+
+def test_a_name_in_brackets_is_no_markup():
+    console = Console(width=100, file=io.StringIO())
+    console.print(evaluate.table([{"run": "gpt[wide]", "loss": 1.0}]))
+    assert "gpt[wide]" in console.file.getvalue()
 
 
 def test_all_runs_can_be_scored_on_another_text(folders, tmp_path, capsys):

@@ -12,7 +12,7 @@ from kerazoo.data.datasets import DATASETS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^ +python (train|generate|evaluate)\.py(.*?)(?:  #.*)?$", README, re.M)
 
 
@@ -35,7 +35,7 @@ def test_the_readme_shows_every_recipe_and_dataset():
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_the_files_that_a_document_names_are_there(path):
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (path.parent / link).exists(), link
     text = re.sub(r"[\w/]*(NAME|KIND)\.py", "", text)  # stand for files to come

@@ -3,6 +3,7 @@
 import functools
 import io
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -167,6 +168,21 @@ def test_a_long_pipe_is_answered_in_order_and_a_wrong_line_named(finished, capsy
     with pytest.raises(InputError, match="line 71: the text has 'Z', unknown"):
         generate.main([str(finished["pairs"])])
     assert capsys.readouterr().out.splitlines() == answers[:70]
+
+
+def test_what_comes_through_a_pipe_is_answered_before_more_comes():
+    reading, writing = os.pipe()
+    with open(reading, encoding="utf-8") as lines, open(writing, "w", encoding="utf-8") as other:
+        assert generate._is_pipe(lines)
+        assert not generate._is_pipe(["a"])
+        batches = generate._as_they_come(lines)
+        print("a", file=other, flush=True)
+        assert next(batches) == ["a\n"]
+        print(*range(100), sep="\n", file=other, flush=True)
+        other.close()
+        rest = list(batches)
+    assert [int(line) for batch in rest for line in batch] == list(range(100))
+    assert max(map(len, rest)) <= generate.BATCH
 
 
 def test_question_and_passage_may_be_two_arguments(finished, capsys):

@@ -123,7 +123,14 @@ def test_calibration_error_by_its_formula():
     error = classification.calibration_error(correct, confidences)
     assert error.value == pytest.approx(expected, abs=1e-9)
     low, high = error.interval
-    assert low < expected < high
+    assert 0 <= low < expected < high
+
+
+def test_the_interval_of_a_calibration_error_is_never_below_zero_nor_empty():
+    for num_right, confidence in ((50, 0.5), (17, 0.9)):
+        correct = [True] * num_right + [False] * (100 - num_right)
+        low, high = classification.calibration_error(correct, [confidence] * 100).interval
+        assert 0 <= low < high
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0])

@@ -9,6 +9,7 @@ from kerazoo.metrics import question_answering
 from kerazoo.metrics.question_answering import (
     best_threshold,
     normalize,
+    rules_for,
     score,
     segment,
     without_punctuation,
@@ -99,6 +100,25 @@ def test_squad_2_without_unanswered_questions():
 def test_cmrc_by_hand(prediction, answers, exact, f1):
     result = values({"q": prediction}, {"q": answers}, "CMRC 2018")
     assert result == pytest.approx({"exact match": 100 * exact, "F1": 100 * f1})
+
+
+@pytest.mark.parametrize(
+    ("prediction", "answers", "exact", "f1"),
+    [
+        ("東京都", ["東京都千代田区"], 0, 2 * 3 / 10),
+        ("「東京」", ["東京"], 1, 1),
+        ("Keras 3 です", ["keras 3"], 0, 2 * 2 / (4 + 2)),
+    ],
+)
+def test_answers_without_spaces_are_compared_by_character(prediction, answers, exact, f1):
+    assert rules_for("jpn", is_answered=True) == "SQuAD 1.1, characters"
+    assert rules_for("zh", is_answered=False) == "SQuAD 2.0, characters"
+    for version in ("1.1", "2.0"):
+        result = values({"q": prediction}, {"q": answers}, f"SQuAD {version}, characters")
+        found = (result["exact match"], result["F1"])
+        assert found == pytest.approx((100 * exact, 100 * f1))
+    nothing = values({"q": ""}, {"q": []}, "SQuAD 2.0, characters")
+    assert (nothing["exact match"], nothing["F1"]) == (100, 100)
 
 
 def test_what_is_between_chinese_characters_is_cut_into_words():

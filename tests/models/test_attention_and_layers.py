@@ -45,10 +45,13 @@ def test_attention_is_the_formula_of_the_paper():
 
 def test_equal_scores_average_the_values():
     # Three words with the same query and key: each gets the mean of the values, not a list of them.
-    ones, value = np.ones((1, 3, 1, 1), "float32"), np.array([3.0, 6.0, 9.0]).reshape(1, 3, 1, 1)
-    output, weights = attention.attention_with_weights(ones, 2 * ones, value.astype("float32"))
-    np.testing.assert_allclose(weights[0, 0], np.full((3, 3), 1 / 3), rtol=1e-6)
-    np.testing.assert_allclose(output[0, :, 0, 0], [6, 6, 6], rtol=1e-6)
+    # The first values are the article's.
+    ones = np.ones((1, 3, 1, 1), "float32")
+    for values, mean in (([3, 3, 3], 3), ([3, 6, 9], 6)):
+        value = np.array(values, "float32").reshape(1, 3, 1, 1)
+        output, weights = attention.attention_with_weights(ones, 2 * ones, value)
+        np.testing.assert_allclose(weights[0, 0], np.full((3, 3), 1 / 3), rtol=1e-6)
+        np.testing.assert_allclose(output[0, :, 0, 0], [mean] * 3, rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

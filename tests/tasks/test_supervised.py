@@ -118,7 +118,7 @@ def test_labels_are_those_of_the_training_examples(tmp_path, char):
     assert Classification.labels_of(records) == LABELS
     with pytest.raises(InputError, match="such as 'a', is 1; classification needs"):
         Classification.labels_of(records_of(tmp_path, some_texts(9, ["a"])))
-    with pytest.raises(InputError, match="example 1 has the label 'd', which no training example"):
+    with pytest.raises(InputError, match="'.+' has the label 'd', which no training example"):
         encoded(classification(char), some_texts(1, ["d"]))
 
 
@@ -220,7 +220,7 @@ def test_numbers_are_learnt_in_deviations_and_said_in_their_own_unit(tmp_path, c
 def test_numbers_that_are_all_the_same_have_a_deviation_of_one(tmp_path):
     records = records_of(tmp_path, [{"text": "a", "label": "3"}] * 3)
     assert Regression.labels_of(records) == ("3.0", "1.0")
-    with pytest.raises(InputError, match="example 2 has the label 'many', which is no number"):
+    with pytest.raises(InputError, match="'.+' has the label 'many', which is no number"):
         Regression.labels_of(
             records_of(tmp_path, [{"text": "a", "label": label} for label in ("1", "many")])
         )
