@@ -34,7 +34,7 @@ from kerazoo.errors import InputError
 from kerazoo.files import whole_file, write_json
 from kerazoo.metrics import report as reporting
 from kerazoo.metrics.table import COLUMNS, comparable, table
-from kerazoo.tasks.configs import LanguageModelingConfig
+from kerazoo.tasks.configs import LanguageModelingConfig, SequenceToSequenceConfig
 
 if TYPE_CHECKING:
     from kerazoo.tasks.task import Score
@@ -58,6 +58,9 @@ class Options:
     """A dataset to score all runs on, instead of each on its own data."""
     stride: int | None = None
     """Tokens that the window slides by; without it, half the window."""
+    beams: int | None = None
+    """Texts that beam search keeps where a text is written for another, such as a translation; 1:
+    the likeliest token, always; without it, what the run was made for."""
     baseline: Path | None = None
     """A run of the same task to compare each run with, on the same examples."""
     report: bool = False
@@ -116,6 +119,7 @@ def score(
     data: datasets.DataConfig | None = None,
     split: str | None = None,
     stride: int | None = None,
+    beams: int | None = None,
 ) -> Evaluation:
     """Score a run.
 
@@ -125,9 +129,10 @@ def score(
         split: "train", "validation" or "test"; the test split if not given, or validation where
             there is no test split.
         stride: tokens that the window slides by; half the window if not given.
+        beams: texts that beam search keeps; what the run was made for if not given.
 
     Raises:
-        InputError: if the data have no such split.
+        InputError: if the data have no such split, or the run no use for an option.
     """
     corpus = datasets.load(data or run.recipe.data, run.recipe.task.reads)
     splits = corpus.content
@@ -140,8 +145,18 @@ def score(
             f"--stride {stride} is for language models, whose window slides over the text, and "
             f"{run.folder} has examples that stand side by side; leave it out."
         )
-    result = run.task.score(run.model, run.task.encode(splits[split]), stride=stride)
+    task = run.task
+    if beams is not None:
+        if not isinstance(run.recipe.task, SequenceToSequenceConfig):
+            raise InputError(
+                f"--beams {beams} is for runs that write a text for another, and {run.folder} is "
+                "none; leave it out."
+            )
+        task = replace(task, config=replace(task.config, beams=beams))
+    result = task.score(run.model, task.encode(splits[split]), stride=stride)
     scored_on = _scored_on(corpus, split, data or run.recipe.data)
+    if beams is not None:
+        scored_on += f", {beams} {'beam' if beams == 1 else 'beams'}"
     return Evaluation(run, result, scored_on, run.folder.name)
 
 
@@ -180,7 +195,7 @@ def main(arguments: Sequence[str]) -> None:
         _check_baseline(baseline, loaded)
 
     found = [
-        replace(score(run, _data(run, options), options.split, options.stride), name=name)
+        replace(score(run, _data(run, options), *_how(options)), name=name)
         for run, name in zip(loaded, quality_chart.names(loaded), strict=True)
     ]
     found.sort(key=_rank)
@@ -210,6 +225,11 @@ def main(arguments: Sequence[str]) -> None:
             writer.writeheader()
             writer.writerows(rows)
     quality_chart.write(loaded, options.chart)
+
+
+def _how(options: Options) -> tuple[str | None, int | None, int | None]:
+    """Return what `score` is given beside run and data."""
+    return options.split, options.stride, options.beams
 
 
 def _matching(path: Path) -> list[Path]:
@@ -341,7 +361,7 @@ def _against(
             f"--baseline {baseline.folder} has learnt from what {evaluation.run.folder} is tested "
             f"on, as its fold is {own_fold}, not {fold}; compare runs of one fold."
         )
-    return score(baseline, data, options.split, options.stride)
+    return score(baseline, data, *_how(options))
 
 
 @dataclass(frozen=True)
