@@ -27,6 +27,7 @@ import tyro
 from rich.console import Console
 
 from kerazoo import quality_chart, runs, score_files
+from kerazoo.chosen_runs import chosen
 from kerazoo.cli import parse
 from kerazoo.data import datasets
 from kerazoo.data.records import ANSWERED_IN_WORDS
@@ -182,14 +183,7 @@ def main(arguments: Sequence[str]) -> None:
         score_files.main(arguments[1:])
         return
     options = parse(Options, arguments, "evaluate.py", _DESCRIPTION)
-    # runs/* has charts, too, and folders with runs of their own.
-    given = [path for pattern in options.runs for path in _matching(pattern)]
-    folders = [path for path in given if not (path.is_file() or _has_runs(path))]
-    if not folders:
-        raise InputError("no run folder is given; give some, such as runs/*.")
-    loaded = _loaded(folders)
-    if options.text is None and options.name is None:
-        loaded = _with_data(loaded)
+    loaded = chosen(options.runs, need_data=options.text is None and options.name is None)
     baseline = runs.load(options.baseline) if options.baseline else None
     if baseline:
         _check_baseline(baseline, loaded)
@@ -230,48 +224,6 @@ def main(arguments: Sequence[str]) -> None:
 def _how(options: Options) -> tuple[str | None, int | None, int | None]:
     """Return what `score` is given beside run and data."""
     return options.split, options.stride, options.beams
-
-
-def _matching(path: Path) -> list[Path]:
-    """Return the paths that a pattern stands for, which a shell of Windows leaves as it is."""
-    if "*" not in path.name or path.exists():
-        return [path]
-    return sorted(path.parent.glob(path.name))
-
-
-def _loaded(folders: Sequence[Path]) -> list[runs.Run]:
-    """Return the runs; of several, those that are still being trained are passed over."""
-    loaded = []
-    for folder in folders:
-        begun, ended = (folder.joinpath(name).is_file() for name in ("config.json", "report.json"))
-        if len(folders) > 1 and begun and not ended:
-            print(f"{folder} has not been trained to its end and is passed over.")
-        else:
-            loaded.append(runs.load(folder))
-    if not loaded:
-        raise InputError("none of the runs has been trained to its end.")
-    return loaded
-
-
-def _with_data(loaded: Sequence[runs.Run]) -> list[runs.Run]:
-    """Return the runs whose own data are there; of several, the others are passed over."""
-    found = []
-    for run in loaded:
-        try:
-            datasets.load(run.recipe.data, run.recipe.task.reads)
-            found.append(run)
-        except InputError as error:
-            if len(loaded) == 1:
-                raise InputError(f"the data of {run.folder} are missing: {error}") from None
-            print(f"{run.folder} is passed over, as its data are missing: {error}")
-    if not found:
-        raise InputError("none of the runs has its data; give others with --text or --name.")
-    return found
-
-
-def _has_runs(folder: Path) -> bool:
-    """Whether it is not a run, but has some in it."""
-    return not (folder / "config.json").is_file() and any(folder.glob("*/config.json"))
 
 
 def _data(run: runs.Run, options: Options) -> datasets.DataConfig | None:

@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "runs": {"data", "metrics", "models", "tasks", "model_card", "recipe", "recipes"},
     "train_options": {"cli", "data", "models", "recipe", "recipes", "tasks", "training"},
     "quality_chart": {"runs"},
+    "chosen_runs": {"data", "runs"},
     "score_files": {"cli", "data", "metrics"},
 }
 SHARED = {"__version__", "errors", "files", "startup"}
@@ -41,7 +42,7 @@ def sources():
 def imported(path):
     """Yield the room or root module of kerazoo behind each relative import."""
     inside = path.parent != ROOT
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.ImportFrom) or not node.level:
             continue
         if node.level == 1 + inside:
@@ -68,7 +69,7 @@ def test_models_use_keras_alone():
     for path in sorted((ROOT / "models").glob("*.py")):
         if path.stem == "compiled":  # compilation is the backend's own business
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             assert not {"tensorflow", "jax", "torch"} & {name.split(".")[0] for name in names}
 
