@@ -106,7 +106,7 @@ class Evaluation:
         """Return the row of the table: see `COLUMNS`."""
         return {
             "run": self.name,
-            "model": _model_name(self.run),
+            "model": self.run.model_name,
             "parameters": self.run.report["parameters"],
             **self.score.columns(),
             "seconds": self.run.report["seconds"],
@@ -165,11 +165,13 @@ def _scored_on(corpus: datasets.Corpus, split: str, data: datasets.DataConfig) -
     """Return which examples these are: what does not say the same does not compare."""
     own = split == "validation" and data.text is not None and data.validation
     words = [f"{own or corpus.name} {split}"]
-    if data.fold is not None:
-        words.append(f"fold {data.fold}")
+    if data.text is None and datasets.find(data.name).has_folds:
+        words.append(f"fold {data.fold or 0}")
     if data.swap:
         words.append("swapped")
-    return ", ".join([*words, *data.cleaning])
+    # A label is right whatever has been cleaned; an answer in words is another one.
+    reads_alike = corpus.kind not in ("text", *ANSWERED_IN_WORDS)
+    return ", ".join([*words, *(() if reads_alike else data.cleaning)])
 
 
 def evaluate(run: runs.Run, **options: Any) -> dict[str, Any]:
@@ -198,7 +200,8 @@ def main(arguments: Sequence[str]) -> None:
     console.width = max(console.width, 140)  # a narrower terminal wraps the lines and hides nothing
     for group in comparable(rows):
         console.print(table(group))
-    if len({row["scored on"] for row in rows}) > 1:
+    is_given = options.text is not None or options.name is not None
+    if len({row["scored on"] for row in rows}) > 1 and not is_given:
         print("The texts differ; --text FILE or --name DATASET scores all runs on one.")
     reports = [_Shown(evaluation, _against(evaluation, baseline, options)) for evaluation in found]
     for shown in reports:
@@ -253,11 +256,6 @@ def _language(own: datasets.DataConfig) -> str:
     """Return the language of the answers in a registered dataset, "" where it has none."""
     languages = datasets.find(own.name).languages if own.text is None else ()
     return languages[0 if own.swap else -1] if languages else ""
-
-
-def _model_name(run: runs.Run) -> str:
-    """Return the name of a model's class; with a head, of what the head stands on."""
-    return type(getattr(run.model, "backbone", run.model)).__name__
 
 
 def _rank(evaluation: Evaluation) -> tuple[int, float]:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_STREAM = re.compile("/dev/(stdout|stderr|fd/)|/proc/.*/fd/")
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -19,7 +21,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     The content is on disk before the name is: a reader sees the old file or the whole new one. A
     link stays one. What is no file, such as a pipe or a terminal, is written to as it is.
     """
-    if path.exists() and (not path.is_file() or path.parts[:2] in (("/", "dev"), ("/", "proc"))):
+    if path.exists() and (not path.is_file() or _STREAM.match(path.as_posix())):
         yield path
         return
     path = path.resolve()

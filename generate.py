@@ -213,7 +213,10 @@ class _Speaker:
             return []
         if self.options.json:
             return list(map(self._as_json, rows, self._objects(rows)))
-        texts = self.run.generate_all(rows, self.options.max_tokens, **self.how)
+        number = len(rows)
+        if self.writes:  # each number of rows is compiled for itself, so there are few
+            rows += rows[-1:] * ((1 << (number - 1).bit_length()) - number)
+        texts = self.run.generate_all(rows, self.options.max_tokens, **self.how)[:number]
         line_end = "\\n" if self.writes else "\t"
         return [line_end.join(map(str.strip, text.strip().splitlines())) for text in texts]
 

@@ -34,7 +34,7 @@ def card(run: "Run", name: str, corpus: Corpus, report: Mapping[str, Any], sampl
 | | |
 |---|---|
 | recipe | `{name}`, kerazoo {__version__} |
-| model | {type(run.model).__name__}, {report["parameters"]:,} parameters |
+| model | {run.model_name}, {report["parameters"]:,} parameters |
 | data | {corpus.name}; licence: {corpus.licence} |
 | tokenizer | {run.tokenizer.kind}, {run.tokenizer.vocab_size:,} tokens |
 | training | {report["steps"]:,} steps in {report["seconds"]:.0f} s |

@@ -104,13 +104,7 @@ class Recipe:
     """The run that it begins from; None for random weights."""
 
     def __post_init__(self):
-        able = _ABLE[type(self.task)]
-        if not isinstance(self.model, able):
-            names = [name for name, kind in _MODEL_CONFIGS.items() if kind in able]
-            raise InputError(
-                f"the task {_name(self.task, _TASK_CONFIGS)} is given the model "
-                f"{_name(self.model, _MODEL_CONFIGS)}; it needs one of {', '.join(names)}."
-            )
+        check_able(self.model, self.task)
         reads_on = (RNNConfig, GPTConfig, LlamaConfig)
         if getattr(self.task, "pooling", "") == "first" and isinstance(self.model, reads_on):
             raise InputError(
@@ -249,6 +243,21 @@ class Recipe:
             train=TrainConfig(**content["train"]),
             task=_TASK_CONFIGS[task.pop("name")](**task),
             init=content["init"] and Path(content["init"]),
+        )
+
+
+def check_able(model: ModelConfig, task: TaskConfig) -> None:
+    """Refuse a model that cannot do a task.
+
+    Raises:
+        InputError: saying which can.
+    """
+    able = _ABLE[type(task)]
+    if not isinstance(model, able):
+        names = [name for name, kind in _MODEL_CONFIGS.items() if kind in able]
+        raise InputError(
+            f"the task {_name(task, _TASK_CONFIGS)} is given the model "
+            f"{_name(model, _MODEL_CONFIGS)}; it needs one of {', '.join(names)}."
         )
 
 

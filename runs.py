@@ -53,6 +53,11 @@ class Run:
     model: "Model"
     labels: tuple[str, ...] = ()
 
+    @property
+    def model_name(self) -> str:
+        """The name of the model's class; with a head, of what the head stands on."""
+        return type(getattr(self.model, "backbone", self.model)).__name__
+
     @cached_property
     def report(self) -> dict[str, Any]:
         """What `report.json` says: parameters, steps, seconds, scores."""

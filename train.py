@@ -91,7 +91,8 @@ def train(
     # Ids to a model that predicts them.
     model = task.build()
     if pretrained is not None:
-        initialise(model, pretrained.model, str(recipe.init), pretrained.labels == labels)
+        same_labels = not task.names_outputs or pretrained.labels == labels
+        initialise(model, pretrained.model, str(recipe.init), same_labels)
     known = tokenizer if pretrained is None else pretrained.tokenizer
     finetuning.prepare(model, settings, tokenizer.vocab_size > known.vocab_size)
     experiment = Experiment(folder, name, recipe, corpus, tokenizer, task, examples, model, resume)
@@ -248,6 +249,8 @@ def main(arguments: Sequence[str]) -> None:
         return
     name = arguments[0]
     recipe, options = train_options.parsed(arguments)
+    if options.model_of:
+        name = f"{name}-of-{options.model_of}"
     folder = options.out
     if folder is None:
         folder = run_folder.latest_folder(name) if options.resume else run_folder.new_folder(name)

@@ -10,7 +10,7 @@ from .cli import parse
 from .data.datasets import DataConfig
 from .errors import InputError
 from .models.configs import ModelConfig, NGramConfig
-from .recipe import Recipe
+from .recipe import Recipe, check_able
 from .tasks.configs import TaskConfig
 from .training.config import TrainConfig
 
@@ -48,6 +48,8 @@ def parsed(arguments: Sequence[str]) -> tuple[Recipe, Options]:
     options = parse(before, rest, f"train.py {name}", recipe.description)
     _check_heeded(options, before)
     own = {part: getattr(options, part) for part in ("model", "data", "train", "task", "init")}
+    if options.model_of:
+        own["description"] = f"{recipe.description} (With the model of {options.model_of}.)"
     return replace(recipe, **own), options
 
 
@@ -109,12 +111,14 @@ _OF_OTHER_SMOOTHINGS = {"add-k": ("backoff",), "stupid-backoff": ("k",)}
 
 def _defaults(recipe: Recipe, arguments: Sequence[str]) -> Options:
     """Return the options before the arguments; a length that those give replaces the recipe's."""
-    model = recipe.model
-    for other in _values(arguments, "--model-of"):
-        model = recipes.find(other).model
-        replace(recipe, model=model)  # refused if it cannot do the task
+    model, settings = recipe.model, recipe.train
+    for name in _values(arguments, "--model-of"):
+        other = recipes.find(name)
+        model = other.model
+        check_able(model, recipe.task)  # before its options are read
+        if isinstance(model, NGramConfig) != isinstance(recipe.model, NGramConfig):
+            settings = other.train  # counting has no steps, and what has steps needs to know them
     given = [length for length in LENGTHS if any(_names(a, length) for a in arguments)]
-    settings = recipe.train
     if given:
         only = {length: 1 if length == given[0] else None for length in LENGTHS}
         by_clock = given[0] == "minutes" and settings.schedule == "step"

@@ -115,7 +115,10 @@ def own_records(
     checksums = [(path.suffix, sources.sha256(path)) for path in paths.values()]
     folder = _folder("own", f"{checksums} {kind} {tuple(columns)} {tuple(steps)} {swap}")
     if not folder.is_dir():
-        splits = {split: own_files.read(path, kind, columns) for split, path in paths.items()}
+        splits = {
+            split: list(_treated(own_files.read(path, kind, columns), kind, steps, swap))
+            for split, path in paths.items()
+        }
         if validation is None:
             splits = _with_validation(splits["train"], kind)
             if not all(splits.values()):
@@ -123,7 +126,7 @@ def own_records(
                     f"{path} has one example, or only equal ones, too few to keep one for "
                     "validation; give more, or another file with --data.validation."
                 )
-        _write(folder, kind, splits, steps, swap)
+        _write(folder, kind, splits)
     return folder
 
 
@@ -169,7 +172,7 @@ def _write(
     folder: Path,
     kind: Kind,
     splits: Mapping[str, Iterable[Any]],
-    steps: Sequence[str],
+    steps: Sequence[str] = (),
     swap: bool = False,
 ) -> None:
     with whole_folder(folder) as scratch:
@@ -179,7 +182,12 @@ def _write(
                 with open(scratch / f"{split}.txt", "w", encoding="utf-8", newline="") as file:
                     file.writelines(pieces)
             else:
-                content = records.cleaned(content, kind, steps)
-                if swap:
-                    content = records.swapped(content)
-                records.write(scratch, split, content, kind)
+                records.write(scratch, split, _treated(content, kind, steps, swap), kind)
+
+
+def _treated(
+    content: Iterable[Record], kind: Kind, steps: Sequence[str], swap: bool
+) -> Iterable[Record]:
+    """Return records cleaned and, if they are to be, swapped."""
+    content = records.cleaned(content, kind, steps)
+    return records.swapped(content) if swap else content

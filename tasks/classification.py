@@ -48,6 +48,7 @@ class Classification(HeadTask):
     """Classification, as `train.py`, `evaluate.py` and `generate.py` use it."""
 
     shown = ("accuracy", "F1 macro")
+    names_outputs = True
     example = "a text to be classified"
     asks = ("text",)
 

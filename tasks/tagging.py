@@ -91,6 +91,7 @@ class Tagging(HeadTask):
     """Tagging, as `train.py`, `evaluate.py` and `generate.py` use it."""
 
     shown = ("F1", "precision", "recall", "token accuracy")
+    names_outputs = True
     example = "a sentence with names in it"
     asks = ("sentence",)
 

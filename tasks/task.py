@@ -93,6 +93,9 @@ class Task:
     tokenizer: Tokenizer
     labels: tuple[str, ...] = ()
 
+    names_outputs: ClassVar[bool] = False
+    """Whether the labels name the outputs of a head, which then means nothing for other labels."""
+
     # === Data ===
 
     @classmethod

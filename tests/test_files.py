@@ -32,9 +32,9 @@ def test_a_link_stays_one(tmp_path):
 def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
     path, read = tmp_path / "pipe", []
     os.mkfifo(path)
-    reader = threading.Thread(target=lambda: read.append(path.read_text()))
+    reader = threading.Thread(target=lambda: read.append(path.read_text()), daemon=True)
     reader.start()
     write_text(path, "text")
-    reader.join()
+    reader.join(timeout=10)
     assert read == ["text"]
     assert path.is_fifo()

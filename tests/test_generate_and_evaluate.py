@@ -201,12 +201,16 @@ def test_a_run_whose_data_are_gone_is_passed_over(folders, tmp_path, capsys):
 
 
 def test_what_a_run_is_scored_on_tells_folds_directions_and_cleaning_apart():
-    corpus = SimpleNamespace(name="mr")
-    data = DataConfig(name="mr", fold=3, swap=True, cleaning=("lowercase",))
-    told = evaluate._scored_on(corpus, "test", data)
-    assert told == "mr test, fold 3, swapped, lowercase"
-    own = DataConfig(text=Path("a.csv"), validation=Path("b.csv"))
-    assert evaluate._scored_on(corpus, "validation", own) == "b.csv validation"
+    def told(kind, split, **fields):
+        data = DataConfig(cleaning=("lowercase",), **fields)
+        return evaluate._scored_on(SimpleNamespace(name="x", kind=kind), split, data)
+
+    assert told("labels", "test", name="mr", fold=3) == "x test, fold 3"
+    assert told("labels", "test", name="mr") == "x test, fold 0"
+    swapped = told("pairs", "test", name="anki-spa-eng", swap=True)
+    assert swapped == "x test, swapped, lowercase"
+    own = told("text", "validation", text=Path("a.txt"), validation=Path("b.txt"))
+    assert own == "b.txt validation, lowercase"
 
 
 def test_a_name_in_brackets_is_no_markup():

@@ -460,10 +460,20 @@ def test_a_recipe_with_steps_of_epochs_can_follow_the_clock():
 def test_the_model_of_another_recipe_can_take_a_task(option):
     recipe, _ = train_options.parsed(["bert-trec", *option, "--model.num-layers", "2"])
     assert recipe.model == replace(recipes.RECIPES["gpt-nano"].model, num_layers=2)
+    assert recipe.description.endswith("(With the model of gpt-nano.)")
     assert (recipe.task, recipe.data) == (
         recipes.RECIPES["bert-trec"].task,
         recipes.RECIPES["bert-trec"].data,
     )
+
+
+def test_a_model_of_another_recipe_is_checked_with_the_other_options():
+    line = ["lstm-ptb-small", "--model-of", "gpt-nano", "--train.no-carry-state"]
+    assert not train_options.parsed(line)[0].train.carry_state
+    counting, _ = train_options.parsed(["gpt-names", "--model-of", "ngram-shakespeare"])
+    assert counting.train == recipes.RECIPES["ngram-shakespeare"].train
+    learning, _ = train_options.parsed(["ngram-shakespeare", "--model-of", "gpt-nano"])
+    assert learning.train == recipes.RECIPES["gpt-nano"].train
 
 
 def test_every_recipe_comes_back_from_json():

@@ -45,8 +45,8 @@ def prepare(model: keras.Model, config: TrainConfig, new_tokens: bool = False) -
     Args:
         model: a model of the zoo, with or without a head.
         config: `frozen`, `layer_decay` and `lora_rank` are used.
-        new_tokens: whether the model has tokens that the pretrained one had not. Beside LoRA the
-            embeddings and the output matrix then learn as a whole, or it could not write them.
+        new_tokens: whether the model has tokens that the pretrained one had not. Of one that writes
+            the embeddings and the output matrix then learn, or it could never write these.
 
     Raises:
         InputError: if the model has not the parts for it.
@@ -68,9 +68,9 @@ def prepare(model: keras.Model, config: TrainConfig, new_tokens: bool = False) -
         _freeze(model, config.frozen)
     if config.lora_rank:
         _enable_lora(model, config.lora_rank)
-        if new_tokens:
-            for weight in backbone(model).token_embedding.weights:
-                weight.trainable = True
+    if new_tokens and backbone(model) is model:
+        for weight in model.token_embedding.weights:
+            weight.trainable = True
 
 
 def _freeze(model: keras.Model, number: int) -> None:

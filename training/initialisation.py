@@ -1,8 +1,8 @@
 """Beginning from a pretrained model instead of random weights (Dai & Le 2015; Devlin et al. 2019).
 
 Everything below the head is taken over. Two things may differ between the models: the new one may
-have more tokens, which stand after the others, and begin as the mean of them; and it may have fewer
-learned positions, the first of those that there are.
+have more tokens, which stand after the others, and begin as the mean of them beside their own
+random numbers; and it may have fewer learned positions, the first of those that there are.
 
 Shapes: T positions, D width, V vocabulary.
 """
@@ -94,14 +94,14 @@ def _differs(name: str, field: str, theirs: Any, ours: Any) -> InputError:
 
 
 def _take_over(weight: keras.Variable, source: keras.Variable) -> None:
-    """Set what both have in common: (V, D), (D, V), (V,) or (T, D) up to the smaller V and T."""
-    values = ops.convert_to_numpy(source)
+    """Take over (V, D), (D, V), (V,) or (T, D); add the mean to the rows that are new."""
+    own, values = ops.convert_to_numpy(weight), ops.convert_to_numpy(source)
     for axis, (length, there) in enumerate(zip(weight.shape, source.shape, strict=True)):
         if length <= there:
             values = np.take(values, np.arange(length), axis)
         else:
-            mean = np.repeat(values.mean(axis, keepdims=True), length - there, axis)
-            values = np.concatenate([values, mean], axis)
+            new = np.take(own, np.arange(there, length), axis) + values.mean(axis, keepdims=True)
+            values = np.concatenate([values, new], axis)
     weight.assign(values)
 
 

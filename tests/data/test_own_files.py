@@ -277,9 +277,12 @@ def test_a_tenth_of_your_own_records_is_for_validation_whatever_their_order(put)
     assert (corpus.name, corpus.kind, corpus.languages) == (str(path), "labels", ())
 
 
-def test_equal_texts_of_your_own_stay_together(put):
-    path = put("a.tsv", "".join(f"text {n % 15}\t{n}\n" for n in range(60)))
-    splits = load(DataConfig(text=path), "pairs").records
+@pytest.mark.parametrize("swap", [False, True])
+def test_equal_texts_of_your_own_stay_together(put, swap):
+    rows = [(f"{'Tt'[n % 2]}ext {n % 15}", str(n)) for n in range(60)]
+    path = put("a.tsv", "".join("\t".join(row[:: -1 if swap else 1]) + "\n" for row in rows))
+    config = DataConfig(text=path, swap=swap, cleaning=("lowercase",))
+    splits = load(config, "pairs").records
     train, validation = ({record["source"] for record in splits[name]} for name in splits)
     assert (len(train), len(validation)) == (13, 2)
     assert not train & validation

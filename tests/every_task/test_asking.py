@@ -4,6 +4,7 @@ import functools
 import io
 import json
 import os
+import threading
 from dataclasses import replace
 
 import pytest
@@ -177,7 +178,11 @@ def test_what_comes_through_a_pipe_is_answered_before_more_comes():
         assert not generate._is_pipe(["a"])
         batches = generate._as_they_come(lines)
         print("a", file=other, flush=True)
-        assert next(batches) == ["a\n"]
+        first = []
+        waiting = threading.Thread(target=lambda: first.append(next(batches)), daemon=True)
+        waiting.start()
+        waiting.join(timeout=10)
+        assert first == [["a\n"]]
         print(*range(100), sep="\n", file=other, flush=True)
         other.close()
         rest = list(batches)

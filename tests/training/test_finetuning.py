@@ -234,26 +234,31 @@ def test_the_same_model_gives_the_same_outputs(name):
 @every_model
 def test_tokens_added_at_the_end_leave_those_before_them_and_begin_as_their_mean(name):
     pretrained, model = build(name, 0), build(name, 1, vocab_size=9)
+    new = [weight.numpy() for weight in model.weights]
     for weight in pretrained.weights:  # biases that begin at zero are to differ as well
         weight.assign(weight + 0.5)
     initialise(model, pretrained, "runs/x")
     np.testing.assert_allclose(outputs(model)[..., :7], outputs(pretrained), rtol=1e-5, atol=1e-6)
-    for weight, source in zip(model.weights, pretrained.weights, strict=True):
+    for weight, before, source in zip(model.weights, new, pretrained.weights, strict=True):
         if weight.shape != source.shape:
             axis = tuple(weight.shape).index(9)
             for row in (7, 8):
-                np.testing.assert_allclose(
-                    np.take(weight.numpy(), row, axis), source.numpy().mean(axis), rtol=1e-5
-                )
+                expected = np.take(before, row, axis) + source.numpy().mean(axis)
+                np.testing.assert_allclose(np.take(weight.numpy(), row, axis), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("settings", [{"lora_rank": 2}, {"frozen": 1}])
 @pytest.mark.parametrize("new_tokens", [True, False])
-def test_lora_learns_the_embeddings_where_there_are_new_tokens(new_tokens):
-    model = build("gpt-untied", 0)
-    finetuning.prepare(model, TrainConfig(steps=1, lora_rank=2), new_tokens)
+def test_what_writes_learns_its_new_tokens(new_tokens, settings):
+    model, with_head = build("gpt-untied", 0), WithHead(build("gpt-untied", 0))
+    for each in (model, with_head):
+        finetuning.prepare(each, TrainConfig(steps=1, **settings), new_tokens)
     learning = {variable.name for variable in model.trainable_variables}
-    assert ({"embeddings", "reverse_embeddings"} <= learning) == new_tokens
-    assert "lora_kernel_a" in learning
+    assert ("embeddings" in learning) == new_tokens
+    below_head = {variable.name for variable in with_head.backbone.trainable_variables}
+    assert "embeddings" not in below_head
+    has_lora = "lora_rank" in settings
+    assert ("lora_kernel_a" in learning, "lora_kernel_a" in below_head) == (has_lora, has_lora)
 
 
 def test_a_hidden_markov_model_begins_from_another():
