@@ -10,6 +10,7 @@ comma  := ,
 # A file in .venv marks what is installed; a changed setup.cfg makes it old.
 STAMP   = $(VENV)/installed-$(subst $(comma),-,$(EXTRAS))
 
+.DELETE_ON_ERROR:
 .PHONY: demo test test-slow lint bench zoo results notebooks clean
 
 demo: $(VENV)/installed
@@ -28,7 +29,6 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: EXTRAS := test,parity
 bench: $(VENV)/installed-test-parity
 	$(BIN)/python bench/speed.py
 
@@ -53,5 +53,5 @@ $(VENV)/installed: $(VENV)/bin/python setup.cfg
 	touch $@
 
 $(VENV)/installed-%: $(VENV)/bin/python setup.cfg
-	$(BIN)/python -m pip install --quiet --editable ".[$(EXTRAS)]"
+	$(BIN)/python -m pip install --quiet --editable ".[$(subst -,$(comma),$*)]"
 	touch $@ $(VENV)/installed

@@ -50,7 +50,7 @@ def _loaded(folders: Sequence[Path]) -> list[runs.Run]:
         else:
             found.append(runs.load(folder))
     if not found:
-        raise InputError("none of the runs has been trained to its end.")
+        raise InputError("none of the runs has been trained to its end; finish one with --resume.")
     return found
 
 

@@ -107,7 +107,11 @@ def _in_one_sentence(error: Exception) -> tuple[str, int] | None:
     if isinstance(error, UnicodeDecodeError):
         return "the input is not UTF-8 text; convert it, for example with iconv.", 2
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}.", 2
+        where = f": {error.filename}" if error.filename else ""
+        hint = ""
+        if isinstance(error, PermissionError) and ".cache" in str(error.filename):
+            hint = " Another folder for the cache can be named in KERAZOO_HOME."
+        return f"{error.strerror}{where}.{hint}", 2
     return None
 
 

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
-from rich.console import Console
 
 from kerazoo import quality_chart, runs, score_files
 from kerazoo.chosen_runs import chosen
@@ -162,7 +161,7 @@ def score(
 
 
 def _scored_on(corpus: datasets.Corpus, split: str, data: datasets.DataConfig) -> str:
-    """Return which examples these are: what does not say the same does not compare."""
+    """Describe the examples; scores compare only where these descriptions are equal."""
     own = split == "validation" and data.text is not None and data.validation
     words = [f"{own or corpus.name} {split}"]
     if data.text is None and datasets.find(data.name).has_folds:
@@ -196,22 +195,18 @@ def main(arguments: Sequence[str]) -> None:
     ]
     found.sort(key=_rank)
     rows = [evaluation.row() for evaluation in found]
-    console = Console()
-    console.width = max(console.width, 140)  # a narrower terminal wraps the lines and hides nothing
-    for group in comparable(rows):
-        console.print(table(group))
+    reporting.show(map(table, comparable(rows)))
     is_given = options.text is not None or options.name is not None
     if len({row["scored on"] for row in rows}) > 1 and not is_given:
         print("The texts differ; --text FILE or --name DATASET scores all runs on one.")
-    reports = [_Shown(evaluation, _against(evaluation, baseline, options)) for evaluation in found]
-    for shown in reports:
-        if shown.evaluation.report and (baseline or options.report or len(found) == 1):
-            shown.show(console, whole=options.report or len(found) == 1, named=len(found) > 1)
+    compared = [_Compared(each, _against(each, baseline, options)) for each in found]
+    for each in compared:
+        if each.evaluation.report and (baseline or options.report or len(found) == 1):
+            each.show(whole=options.report or len(found) == 1, named=len(found) > 1)
         elif options.report:
-            print(f"{shown.evaluation.name}: the table has all scores of its task.")
+            print(f"{each.evaluation.name}: the table has all scores of its task.")
     if options.json:
-        contents = [shown.to_json() for shown in reports]
-        write_json(options.json, contents)
+        write_json(options.json, [each.to_json() for each in compared])
     if options.csv:
         with (
             whole_file(options.csv) as scratch,
@@ -315,17 +310,16 @@ def _against(
 
 
 @dataclass(frozen=True)
-class _Shown:
+class _Compared:
     """A run's score, next to that of the baseline if there is one."""
 
     evaluation: Evaluation
     baseline: Evaluation | None
 
-    def show(self, console: Console, whole: bool, named: bool) -> None:
+    def show(self, whole: bool, named: bool) -> None:
         """Print what there is to say of a run with right answers to give.
 
         Args:
-            console: where to.
             whole: whether to print all of it, or the scores alone.
             named: whether to say which run it is.
         """
@@ -340,8 +334,7 @@ class _Shown:
         other = self.baseline.report if self.baseline else None
         report = self.evaluation.report if whole else replace(self.evaluation.report, **_NO_CLASSES)
         lines = reporting.compare(report, other)
-        for part in reporting.parts(report, lines, other):
-            print(part) if isinstance(part, str) else console.print(part)
+        reporting.show(reporting.parts(report, lines, other))
 
     def to_json(self) -> dict[str, Any]:
         """Return the row, and all scores with their intervals."""

@@ -72,7 +72,13 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         yield scratch
         scratch.chmod(0o755)
-        if not path.is_dir():
+        for file in filter(Path.is_file, scratch.rglob("*")):
+            with open(file, "rb+") as written:
+                os.fsync(written.fileno())
+        try:
             os.replace(scratch, path)
+        except OSError:
+            if not path.is_dir():
+                raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -10,12 +10,6 @@ if TYPE_CHECKING:
     from .runs import Run
 
 
-def command(run: "Run") -> str:
-    """Return a command that asks something of the run."""
-    parts = " ".join(f'"{part}"' for part in run.task.example.split("\t"))
-    return f"python generate.py {run.folder} {parts}"
-
-
 def card(run: "Run", name: str, corpus: Corpus, report: Mapping[str, Any], samples: str) -> str:
     """Return the card as Markdown.
 
@@ -44,7 +38,7 @@ def card(run: "Run", name: str, corpus: Corpus, report: Mapping[str, Any], sampl
 
 ## Use
 
-    {command(run)}
+    {run.command}
 
 ## A sample
 

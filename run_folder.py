@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from . import model_card
+from . import __version__, model_card
 from .data.datasets import Corpus
 from .errors import InputError
 from .files import is_scratch, whole_file, write_json, write_text
 from .recipe import Recipe
-from .runs import FORMAT, Run, read_json, read_recipe, version
+from .runs import FORMAT, Run, read_json, read_recipe
 
 if TYPE_CHECKING:
     from .models.families import Model
@@ -51,7 +51,7 @@ def check_free(folder: Path, recipe: Recipe, resume: bool) -> None:
 
 
 def _is_free(folder: Path, resume: bool) -> bool:
-    """Tell whether nothing is there, or what a training that was killed at once has left."""
+    """Tell whether the folder is empty, or has but what a training killed at its start has left."""
     names = {path.name for path in folder.iterdir()}
     if resume:
         names = {name for name in names if not is_scratch(name)}
@@ -108,7 +108,7 @@ def begin(
     if task.labels:
         write_json(folder / "labels.json", {"labels": task.labels})
     config = {
-        "kerazoo": version(),
+        "kerazoo": __version__,
         "format": FORMAT,
         "name": name,
         "recipe": recipe.to_json(),

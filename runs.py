@@ -14,13 +14,15 @@ checkpoints/      the last and the best state, to go on from
 
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import model_card, recipes
+from . import __version__, recipes
 from .data.tokenizers import Tokenizer
 from .errors import InputError, did_you_mean
 from .models.configs import ModelConfig
@@ -52,6 +54,12 @@ class Run:
     tokenizer: Tokenizer
     model: "Model"
     labels: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """A command that asks something of the run."""
+        parts = " ".join(f'"{part}"' for part in self.task.example.split("\t"))
+        return f"python generate.py {self.folder} {parts}"
 
     @property
     def model_name(self) -> str:
@@ -117,11 +125,12 @@ class Run:
 
     def _given(self, prompts: Sequence[str | None]) -> list[str]:
         """Return the prompts, what a text begins with in the place of those that are missing."""
-        texts = [self.task.start if prompt is None else prompt for prompt in _several(prompts)]
+        texts = [self.task.start if prompt is None else prompt for prompt in _not_one_text(prompts)]
         if None in texts:
             asked = " and ".join(map(_with_article, self.task.asks))
-            how = model_card.command(self)
-            raise InputError(f"{self.folder} needs {asked} to work on; give it, as in `{how}`.")
+            raise InputError(
+                f"{self.folder} needs {asked} to work on; give it, as in `{self.command}`."
+            )
         return self._as_cleaned(texts)
 
     def _as_cleaned(self, texts: Sequence[str]) -> list[str]:
@@ -129,7 +138,7 @@ class Run:
         from .data import datasets, records
 
         steps, kind = datasets.cleaning_steps(self.recipe.data), self.recipe.task.reads
-        return [records.as_cleaned(text, kind, steps) for text in _several(texts)]
+        return [records.as_cleaned(text, kind, steps) for text in _not_one_text(texts)]
 
     def predict(self, texts: Sequence[str]) -> list[Any]:
         """Return what the model says of each text, as data.
@@ -166,9 +175,9 @@ class Run:
             >>> run.fill_mask("To be or not to [MASK]")[0].tokens  # doctest: +SKIP
             ('be', 'see', 'do', 'speak', 'have')
         """
-        if not hasattr(self.task, "fill"):
+        if not hasattr(self.task, "fill_masks"):
             raise InputError(f"{self.folder} fills no masks; a run of bert-shakespeare does.")
-        return self.task.fill(self.model, *self._as_cleaned([text]), k)
+        return self.task.fill_masks(self.model, *self._as_cleaned([text]), k)
 
     def summary(self) -> str:
         """Return the result in two lines."""
@@ -184,7 +193,7 @@ class Run:
         return (self.folder / "samples.txt").read_text(encoding="utf-8")
 
 
-def _several(texts: Sequence[str | None]) -> Sequence[str | None]:
+def _not_one_text(texts: Sequence[str | None]) -> Sequence[str | None]:
     if isinstance(texts, str):  # whose parts, letters, are texts, too
         raise InputError(f"a list of texts is needed, not one: give [{texts[:20]!r}].")
     return texts
@@ -250,7 +259,7 @@ def load_model(path: Path) -> "Model":
         return ngram.NGram.load(path)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, zlib.error, zipfile.BadZipFile) as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise InputError(f"{path} cannot be read as a model: {first_line}") from None
 
@@ -269,28 +278,26 @@ def read_recipe(folder: Path) -> Recipe:
             f"{did_you_mean(folder.name, beside)}"
         )
     if not path.is_file():
-        raise InputError(f"{folder} is no run folder: it has no config.json.")
+        raise InputError(
+            f"{folder} is no run folder: it has no config.json; give one that `python train.py` "
+            "made, such as runs/gpt-shakespeare."
+        )
     config = read_json(path)
+    if not isinstance(config, dict):
+        raise InputError(f"{path} is damaged (it is no object); train the run again.")
     made_by = f"kerazoo {config.get('kerazoo', 'of an unknown version')}"
     if config.get("format") != FORMAT:
         raise InputError(
-            f"{folder} was made by {made_by}, in a format that this version ({version()}) does not "
-            "read; install that version, or train again."
+            f"{folder} was made by {made_by}, in a format that this version ({__version__}) does "
+            "not read; install that version, or train again."
         )
     try:
         return Recipe.from_json(config["recipe"])
-    except (KeyError, TypeError, StopIteration) as error:
+    except (KeyError, TypeError, ValueError, StopIteration) as error:
         raise InputError(
-            f"{path}, made by {made_by}, does not hold a recipe as this version ({version()}) "
+            f"{path}, made by {made_by}, does not hold a recipe as this version ({__version__}) "
             f"knows them ({error})."
         ) from None
-
-
-def version() -> str:
-    """Return this version of kerazoo."""
-    from . import __version__
-
-    return __version__
 
 
 def read_json(path: Path) -> dict[str, Any]:

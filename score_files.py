@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import tyro
-from rich.console import Console
 
 from .cli import parse
 from .data import annotated_files as files
@@ -118,10 +117,7 @@ def main(arguments: Sequence[str]) -> None:
     baseline = score(options.baseline) if options.baseline else None
     lines = report.compare(result, baseline, options.metrics)
 
-    console = Console()
-    console.width = max(console.width, 140)  # a narrower terminal wraps the lines and hides nothing
-    for part in report.parts(result, lines, baseline):
-        print(part) if isinstance(part, str) else console.print(part)
+    report.show(report.parts(result, lines, baseline))
     if options.json:
         content = {
             "task": options.task,
@@ -188,15 +184,7 @@ def _classification(options: Options) -> Scorer:
         predictions, confidences = files.read_labels(path)
         files.check_as_many(path, predictions, gold_path, references)
         files.check_labels(path, enumerate(predictions, start=1), labels)
-        scores = classification.score(predictions, references)
-        if confidences:
-            correct = [a == b for a, b in zip(predictions, references, strict=True)]
-            scores["calibration error"] = classification.calibration_error(correct, confidences)
-        return Report(
-            scores,
-            classification.per_class(predictions, references),
-            classification.confusion(predictions, references),
-        )
+        return classification.report(predictions, references, confidences)
 
     return score
 

@@ -38,7 +38,13 @@ def _without_chatter() -> Iterator[None]:
         yield
         return
     _flush()
-    with tempfile.TemporaryFile() as held_back:
+    try:
+        held_back = tempfile.TemporaryFile()  # noqa: SIM115, closed by the block below
+    except OSError:  # nowhere to write
+        os.close(original)
+        yield
+        return
+    with held_back:
         os.dup2(held_back.fileno(), 2)
         try:
             yield
@@ -49,6 +55,16 @@ def _without_chatter() -> Iterator[None]:
             kept = [line for line in held_back if not _CHATTER.match(line)]
             os.write(original, b"".join(kept))
             os.close(original)
+
+
+def _has_avx() -> bool:
+    """Tell whether the processor has what TensorFlow is compiled for, as far as can be known."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            flags = next((line.split() for line in file if line.startswith("flags")), None)
+    except OSError:  # no Linux
+        return True
+    return flags is None or "avx" in flags  # other kinds of processors list other things
 
 
 def _flush() -> None:
@@ -93,7 +109,8 @@ class _QuietImport(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__.loader = module.__loader__ = self._loader
         _keep_freed_memory()
-        with _without_chatter():
+        # TensorFlow ends the process of a processor that is too old, and says so on its way.
+        with _without_chatter() if _has_avx() else contextlib.nullcontext():
             self._loader.exec_module(module)
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
 

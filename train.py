@@ -174,7 +174,8 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
     )
 
     # Where an interrupted run stood; for a new one, the beginning.
-    # The compiled optimizer, which for float16 scales the loss, too; or `fit` would trace twice.
+    # Build the optimizer that `compile` made; for float16 it is wrapped, to scale the loss.
+    # Otherwise `fit` would trace twice.
     learner.optimizer.build(model.trainable_variables)
     state = checkpoints.restore(folder, learner)
 
@@ -184,32 +185,34 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
     # Training.
     experiment.begin()
     tokens_per_step = experiment.learnt.num_tokens / steps_per_epoch
-    progress = callbacks.Length(settings, total_steps, tokens_per_step, state.step, state.seconds)
+    clock = callbacks.TrainingClock(
+        settings, total_steps, tokens_per_step, state.step, state.seconds
+    )
     with run_folder.alone(folder):
         if checkpoints.read_state(folder) != state:
             raise InputError(
                 f"another process has trained the run in {folder} in the meantime; give the same "
                 "command again."
             )
-        kept = checkpoints.Checkpoints(folder, progress, state)
-        if progress.share < 1 and not state.is_over(settings.patience):
+        kept = checkpoints.Checkpoints(folder, clock, state)
+        if clock.share < 1 and not state.is_over(settings.patience):
             learner.fit(
                 training,
-                epochs=sys.maxsize,  # `progress` says when to stop
+                epochs=sys.maxsize,  # `clock` says when to stop
                 initial_epoch=state.round,
                 steps_per_epoch=settings.validate_every * settings.accumulate,
                 callbacks=[
-                    progress,
+                    clock,
                     callbacks.Validation(
                         lambda: task.score_in_training(
                             model, experiment.held_out, settings.validation_tokens
                         )
                     ),
-                    callbacks.StopAtNaN(settings, progress),
+                    callbacks.StopAtNaN(settings, clock),
                     checkpoints.History(folder, state),
                     keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
                     kept,
-                    callbacks.Progress(),
+                    callbacks.ProgressBar(),
                     checkpoints.Patience(settings.patience, kept),
                 ],
                 verbose=1 if sys.stdout.isatty() or "ipykernel" in sys.modules else 2,

@@ -118,11 +118,11 @@ def _defaults(recipe: Recipe, arguments: Sequence[str]) -> Options:
         check_able(model, recipe.task)  # before its options are read
         if isinstance(model, NGramConfig) != isinstance(recipe.model, NGramConfig):
             settings = other.train  # counting has no steps, and what has steps needs to know them
-    given = [length for length in LENGTHS if any(_names(a, length) for a in arguments)]
+    given = [length for length in LENGTHS if any(_is_train_option(a, length) for a in arguments)]
     if given:
         only = {length: 1 if length == given[0] else None for length in LENGTHS}
         by_clock = given[0] == "minutes" and settings.schedule == "step"
-        if by_clock and any(_names(argument, "schedule") for argument in arguments):
+        if by_clock and any(_is_train_option(argument, "schedule") for argument in arguments):
             only["schedule"] = "cosine"  # or the recipe's would be refused, not what is given
         settings = replace(settings, **only)
     return Options(model, recipe.data, settings, recipe.task, recipe.init)
@@ -138,5 +138,5 @@ def _values(arguments: Sequence[str], option: str) -> list[str]:
     return [value for value in found if value is not None]
 
 
-def _names(argument: str, option: str) -> bool:
+def _is_train_option(argument: str, option: str) -> bool:
     return argument.split("=")[0].replace("_", "-") == f"--train.{option}"

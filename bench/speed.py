@@ -6,7 +6,7 @@
 The contenders of a case take turns, so that a machine that slows down slows all of them down; what
 counts is the median of each and the median of the ratios, turn by turn. The result goes to
 bench/results/, with the machine and its own limits: the rate of a large matrix product and of
-copying memory.
+reading memory.
 """
 
 import json
@@ -198,7 +198,8 @@ def gpt_generation(config: GPTConfig, number: int) -> dict[str, Contender]:
 
 # === The machine ===
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+HAS_GPU = bool(tf.config.list_physical_devices("GPU")) and torch.cuda.is_available()
+DEVICE = "cuda" if HAS_GPU else "cpu"  # or one side would compute on the card alone
 
 
 def machine() -> dict[str, object]:
@@ -217,6 +218,7 @@ def machine() -> dict[str, object]:
         "processor": processor(),
         "cores": os.cpu_count(),
         "gpu": [device.name for device in tf.config.list_physical_devices("GPU")],
+        "torch_device": DEVICE,
         "platform": platform.platform(),
         "matmul_gflops": round(2 * size**3 / best(product) / 1e9, 1),
         "memory_gb_per_s": round(4 * (1 << 26) / best(total) / 1e9, 1),

@@ -3,6 +3,7 @@
 What is wrong in a file is told with the number of its line.
 """
 
+import codecs
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence, Sized
@@ -14,7 +15,6 @@ from typing import Any
 from ..errors import InputError, did_you_mean
 
 MOST_LABELS_NAMED = 12
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def read_lines(path: Path) -> list[str]:
     if path.is_dir() or not path.exists():  # what else is there, such as a pipe, can be read
         what = "a folder" if path.is_dir() else "no file"
         raise InputError(f"{path} is {what}; give the path of a text file in UTF-8.")
-    raw = path.read_bytes().removeprefix(_BYTE_ORDER_MARK).split(b"\n")
+    raw = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
     if not raw[-1]:
         raw.pop()
     lines = []
@@ -257,7 +257,12 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: if the file cannot be read, or is not JSON.
     """
+    text = "\n".join(read_lines(path))
     try:
-        return json.loads("\n".join(read_lines(path)))
+        return json.loads(text)
     except json.JSONDecodeError as error:
-        raise InputError(f"{path} line {error.lineno} is not JSON: {error.msg}.") from None
+        raise InputError(
+            f"{path} line {error.lineno} is not JSON: {error.msg}; correct it."
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no JSON that can be read: {error}.") from None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .dataset import SPLITS, Dataset, Splits, in_tenths
-from .records import Record
+from .records import TURNS_REMEMBERED, Record
 from .sources import Member, Url, Wheel, members, packed
 
 # === The bAbI dialogues ===
@@ -115,8 +115,6 @@ def _babi(task: int, test: str) -> Dataset:
 
 
 # === People who chat ===
-
-TURNS_REMEMBERED = 10
 
 
 def _split_chitchat(wheel: Path) -> Splits:

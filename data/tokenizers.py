@@ -102,8 +102,8 @@ class Tokenizer:
         """
         if name not in self._special_ids:
             raise InputError(
-                f"this {self.kind} tokenizer has no token {name}; train one with BERT's special "
-                "tokens, as the recipe bert-shakespeare does."
+                f"this {self.kind} tokenizer has no token {name}; train one with the special "
+                "tokens of the task, as its recipes do."
             )
         return self._special_ids[name]
 
@@ -296,8 +296,8 @@ def train(
         kind: one of `KINDS`.
         text: the training split, and nothing else: a tokenizer that has seen the held-out text
             would know its words.
-        vocab_size: the most tokens for word, bpe, wordpiece and unigram (bpe has at least the 256
-            bytes); byte and char have as many as there are.
+        vocab_size: the most tokens for word, whitespace, bpe, wordpiece and unigram (bpe has at
+            least the 256 bytes); byte and char have as many as there are.
         special_tokens: names of tokens that stand for no text, such as `BERT_TOKENS`; they get the
             last ids and count towards `vocab_size`.
     """

@@ -23,6 +23,7 @@ from sklearn import metrics
 
 from .examples import check_pairs
 from .precision_recall import ClassScores, Counts, class_scores
+from .report import Report
 from .score import Score, drawn_sums
 
 Label = str | int
@@ -101,6 +102,29 @@ def per_class(
         gold, predicted, labels=range(len(labels)), average=None, zero_division=0
     )
     return class_scores(labels, values, counts, len(gold), _SIGNATURE)
+
+
+def report(
+    predictions: Sequence[Label],
+    references: Sequence[Label],
+    confidences: Sequence[float] = (),
+) -> Report:
+    """Return all that can be said of labels, by class, too.
+
+    Args:
+        predictions: the label that the system gave to each example.
+        references: the right ones.
+        confidences: the probability that it gave to the label, from 0 to 1, where it is known.
+
+    Raises:
+        InputError: if there are not as many of each.
+    """
+    scores = score(predictions, references)
+    if len(confidences):
+        correct = [a == b for a, b in zip(predictions, references, strict=True)]
+        scores["calibration error"] = calibration_error(correct, confidences)
+    classes, matrix = per_class(predictions, references), confusion(predictions, references)
+    return Report(scores, classes, matrix)
 
 
 def confusion(

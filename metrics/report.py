@@ -6,12 +6,13 @@ with its interval and p-value. Below it stands how the numbers were computed.
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +20,8 @@ from ..errors import InputError, did_you_mean
 from .precision_recall import ClassScores
 from .score import Difference, Score
 
+LEAST_WIDTH = 140
+"""Characters in a line of a table, at least."""
 MOST_LABELS_SHOWN = 12
 """A confusion matrix of more labels is not shown, but in the JSON."""
 
@@ -190,6 +193,17 @@ def parts(
         yield confusion_table(*report.confusion)
     notes = (*report.notes, *(baseline.notes if baseline else ()))
     yield from (*remarks(lines), *dict.fromkeys(notes))
+
+
+def show(shown: Iterable[Table | str]) -> None:
+    """Print tables and sentences; a narrow terminal wraps their lines and hides nothing."""
+    console = Console()
+    console.width = max(console.width, LEAST_WIDTH)
+    for part in shown:
+        if isinstance(part, str):
+            print(part)
+        else:
+            console.print(part)
 
 
 def to_json(lines: Sequence[Line], report: Report) -> dict[str, Any]:

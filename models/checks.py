@@ -27,7 +27,7 @@ def above_zero(config: Any, *names: str) -> None:
 
 
 def share(config: Any, name: str) -> None:
-    """Refuse what is no share of which something is left."""
+    """Refuse numbers outside 0 <= x < 1."""
     if not 0 <= getattr(config, name) < 1:
         raise InputError(
             f"{option(name)} is {getattr(config, name)}; it must be from 0 to below 1."

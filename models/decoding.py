@@ -75,8 +75,8 @@ def generate(
 
     Returns:
         For each prompt its ids and the new ones, (length + max_new_tokens,), fewer if `stop` said
-        so or `end_id` came, which is then the last. But for random choices, a prompt in a batch is
-        continued as it would be alone.
+        so or `end_id` came, which is then the last. Except with random choices, a prompt in a batch
+        is continued as it would be alone.
 
     Raises:
         InputError: if a prompt is empty, or a source missing or not wanted.

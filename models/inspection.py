@@ -17,7 +17,7 @@ from .bert import BERT
 from .blocks import Block
 from .encoder_decoder import EncoderDecoder
 from .language_model import Tensor
-from .rnn import CELLS, RNN
+from .rnn import EQUATION_CELLS, RNN
 from .transformer import Transformer
 
 
@@ -185,7 +185,7 @@ def gate_activations(model: RNN, token_ids: Tensor) -> dict[str, np.ndarray]:
     for layer, states in zip(
         model.recurrent_layers, model.initial_cache(x.shape[0], x.shape[1]), strict=True
     ):
-        cell = CELLS[model.config.cell](model.config.width, dtype=layer.dtype_policy)
+        cell = EQUATION_CELLS[model.config.cell](model.config.width, dtype=layer.dtype_policy)
         cell.build(x.shape)
         cell.set_weights(layer.get_weights())
         steps = []

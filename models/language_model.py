@@ -31,7 +31,7 @@ class LanguageModel(keras.Model):
 
     config_class: type[ModelConfig]
     prefers_xla: bool
-    """Whether XLA makes it faster on this machine; measured by `make bench`."""
+    """Whether XLA makes it faster on this machine; as measured for each family."""
 
     def __init__(self, config: ModelConfig, **kwargs):
         super().__init__(**kwargs)

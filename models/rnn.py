@@ -149,7 +149,7 @@ class GRUCell(_Cell):
         return {"z": z, "r": r, "candidate": candidate, "h": h}
 
 
-CELLS = {"lstm": LSTMCell, "gru": GRUCell, "simple": SimpleCell}
+EQUATION_CELLS = {"lstm": LSTMCell, "gru": GRUCell, "simple": SimpleCell}
 
 # === The model ===
 
@@ -204,7 +204,7 @@ class RNN(LanguageModel):
             "name": name,
         }
         if config.from_equations:
-            cell = CELLS[config.cell](
+            cell = EQUATION_CELLS[config.cell](
                 config.width, config.initial_scale, dtype=self.dtype_policy, name="cell"
             )
             return keras.layers.RNN(cell, **options)
@@ -253,7 +253,8 @@ class RNN(LanguageModel):
         """Return zero states: for each layer (h,) or, for the LSTM, (h, c), each (B, D)."""
         zeros = ops.zeros((batch_size, self.config.width), self.compute_dtype)
         return tuple(
-            (zeros,) * len(CELLS[self.config.cell].state_names) for _ in self.recurrent_layers
+            (zeros,) * len(EQUATION_CELLS[self.config.cell].state_names)
+            for _ in self.recurrent_layers
         )
 
     @property

@@ -134,16 +134,8 @@ class Classification(HeadTask):
     ) -> Report:
         """Score the likeliest classes, and how sure the model was of them."""
         said, right = [answer.label for answer in answers], [record["label"] for record in records]
-        scores = classification.score(said, right)
-        scores["calibration error"] = classification.calibration_error(
-            [a == b for a, b in zip(said, right, strict=True)],
-            [answer.probabilities[answer.label] for answer in answers],
-        )
-        return Report(
-            scores,
-            classification.per_class(said, right),
-            classification.confusion(said, right),
-        )
+        confidences = [answer.probabilities[answer.label] for answer in answers]
+        return classification.report(said, right, confidences)
 
     def predict(self, model: Model, prompts: Sequence[str]) -> list[Classified]:
         """Return the classes of each text."""

@@ -57,8 +57,7 @@ class Continuation(LanguageModeling):
             is_token = tf.range(length)[::-1] < kept[:, None]  # the nearest ones
             return _inputs(before, is_token, token_ids), window[1][:, length - 1 :]
 
-        numbers = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max)
-        return tf.data.Dataset.zip(numbers, windows).map(split)
+        return windows.enumerate(first_batch).map(split)
 
     def score(
         self,

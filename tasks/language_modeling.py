@@ -28,13 +28,13 @@ from ..models.families import Model
 from ..models.language_model import Cache, LanguageModel, Tensor
 from ..models.rnn import CarriedState
 from ..models.sampling import Sampling
-from .losses import CrossEntropy, cross_entropy
+from .losses import CrossEntropy, cross_entropy, sums
 from .task import AS_USUAL, Task, Writing
 
 SAMPLE_TOKENS = 500
 SCORING_BATCH = 32
 BLOCK_TOKENS = 1024
-"""About how many tokens in a row the bootstrap takes as one, as neighbours are alike."""
+"""Tokens, about, in a block that the bootstrap draws as one: neighbours depend on each other."""
 STREAM_STRETCH = 256
 """Tokens that a model with a state reads at a time when it scores a text as one stream."""
 
@@ -154,19 +154,14 @@ def _sums_of_stream(model: LanguageModel, tokens: TokenFile) -> Iterator[tuple[T
 def _compiled_sums(model: LanguageModel, xla: bool) -> tuple[Callable, Callable]:
     """Return the compiled functions from a batch to its sums, made by an earlier call if any."""
 
-    def sums(logits: Tensor, next_token_ids: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
-        right = ops.cast(ops.argmax(logits, axis=-1) == next_token_ids, "float32")
-        nats = cross_entropy(next_token_ids, logits)
-        return ops.sum(weights * nats), ops.sum(weights * right), ops.sum(weights)
-
     def of_windows(inputs: Tensor, next_token_ids: Tensor, weights: Tensor) -> tuple:
-        return sums(model(inputs), next_token_ids, weights)
+        return sums(next_token_ids, model(inputs), weights)
 
     def of_stretch(
         token_ids: Tensor, next_token_ids: Tensor, weights: Tensor, cache: Cache, index: Tensor
     ) -> tuple:
         logits, cache = model.extend(token_ids, cache, index)  # (1, T, V)
-        return *sums(logits, next_token_ids, weights), cache
+        return *sums(next_token_ids, logits, weights), cache
 
     return tuple(compiled(function, model, xla) for function in (of_windows, of_stretch))
 

@@ -26,6 +26,19 @@ def cross_entropy(right: Tensor, logits: Tensor, label_smoothing: float = 0.0) -
     return loss
 
 
+def sums(right: Tensor, logits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the sums of nats, of right answers and of weights, each prediction as its weight says.
+
+    Args:
+        right: as for `cross_entropy`.
+        logits: as for `cross_entropy`.
+        weights: how much each prediction counts, in the shape of `right`.
+    """
+    is_right = ops.cast(ops.argmax(logits, axis=-1) == right, "float32")
+    nats = cross_entropy(right, logits)
+    return ops.sum(weights * nats), ops.sum(weights * is_right), ops.sum(weights)
+
+
 @keras.saving.register_keras_serializable(package="kerazoo")
 class CrossEntropy(keras.losses.Loss):
     """Mean `cross_entropy` over what counts."""

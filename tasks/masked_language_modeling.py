@@ -30,7 +30,7 @@ from ..errors import InputError
 from ..metrics.masked import MaskedScore
 from ..models.bert import BERT
 from ..models.compiled import compiled
-from .losses import CrossEntropy, cross_entropy
+from .losses import CrossEntropy, sums
 from .task import AS_USUAL, Task, Writing
 
 SCORING_BATCH = 32
@@ -146,7 +146,7 @@ class MaskedLanguageModeling(Task):
     example = f"To be or not to {MASK}"
     asks = (f"text with {MASK}",)
 
-    def fill(self, model: BERT, text: str, k: int = 5) -> list[Filling]:
+    def fill_masks(self, model: BERT, text: str, k: int = 5) -> list[Filling]:
         """Return what the model would put in the place of each [MASK] of a text.
 
         Args:
@@ -177,13 +177,13 @@ class MaskedLanguageModeling(Task):
 
     def write(self, model: BERT, prompts: Sequence[str], how: Writing = AS_USUAL) -> list[str]:
         """Return each text with its masks filled, and below it what else might stand there."""
-        return [_filled(prompt, self.fill(model, prompt)) for prompt in prompts]
+        return [_filled(prompt, self.fill_masks(model, prompt)) for prompt in prompts]
 
     def to_json(
         self, model: BERT, prompts: Sequence[str], how: Writing = AS_USUAL
     ) -> list[dict[str, Any]]:
         """Return what might stand in each [MASK] of each text as what `json.dumps` accepts."""
-        return [{"masks": list(map(asdict, self.fill(model, prompt)))} for prompt in prompts]
+        return [{"masks": list(map(asdict, self.fill_masks(model, prompt)))} for prompt in prompts]
 
     def sample(self, model: BERT, held_out: Text) -> str:
         """Return lines of held-out text in which a word has been hidden, and what fills it."""
@@ -197,7 +197,7 @@ class MaskedLanguageModeling(Task):
             hidden = len(words) // 2
             text = " ".join([*words[:hidden], MASK, *words[hidden + 1 :]])
             try:
-                lines.append(f"{' '.join(words)}\n{_filled(text, self.fill(model, text))}")
+                lines.append(f"{' '.join(words)}\n{_filled(text, self.fill_masks(model, text))}")
             except InputError:  # it has a word that no training text has
                 continue
             if len(lines) == SAMPLES:
@@ -244,16 +244,10 @@ def _compiled_log_probs(model: BERT, mask_id: int) -> Callable:
 def _compiled_sums(model: BERT) -> Callable:
     """Return the compiled function from a batch to its sums, made by an earlier call if any."""
 
-    def sums(inputs: dict, targets: dict, weights: dict) -> tuple:
+    def of_batch(inputs: dict, targets: dict, weights: dict) -> tuple:
         logits, result = model(inputs), []
         for name in ("mask_logits", "sentence_logits"):
-            nats = cross_entropy(targets[name], logits[name])
-            right = ops.cast(ops.argmax(logits[name], axis=-1) == targets[name], "float32")
-            result += [
-                ops.sum(weights[name] * nats),
-                ops.sum(weights[name] * right),
-                ops.sum(weights[name]),
-            ]
+            result += sums(targets[name], logits[name], weights[name])
         return tuple(result)
 
-    return compiled(sums, model, model.prefers_xla)
+    return compiled(of_batch, model, model.prefers_xla)

@@ -25,6 +25,7 @@ from ..metrics.task_score import TaskScore
 from ..models import families
 from ..models.compiled import compiled
 from ..models.families import Model
+from .losses import cross_entropy
 from .task import AS_USUAL, Task, Writing
 
 SCORING_BATCH = 64
@@ -55,14 +56,6 @@ class SupervisedTask(Task):
 
     def fill(self, examples: EncodedRecords, numbers: np.ndarray, length: int) -> Batch:
         """Return a batch of examples, filled up to `length` positions; -1 is an empty example."""
-        raise NotImplementedError
-
-    def losses(self, right: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Return the loss of each answer."""
-        raise NotImplementedError
-
-    def answers(self, examples: EncodedRecords, outputs: Sequence[np.ndarray]) -> Sequence[Any]:
-        """Return what the model says of each record, from its outputs for each example."""
         raise NotImplementedError
 
     def report(self, records: Sequence[Record], answers: Sequence[Any], language: str) -> Report:
@@ -107,6 +100,51 @@ class SupervisedTask(Task):
         """No: XLA compiles each length of a batch for itself, longer than most trainings gain."""
         return False
 
+
+@dataclass(frozen=True)
+class HeadTask(SupervisedTask):
+    """A task for which a head is put on a model; what the head says of an example is its output."""
+
+    # === What each task defines ===
+
+    def head(self, backbone: Model) -> keras.Model:
+        """Return a new head on a model."""
+        raise NotImplementedError
+
+    def answers(self, examples: EncodedRecords, outputs: Sequence[np.ndarray]) -> Sequence[Any]:
+        """Return what the model says of each record, from its outputs for each example."""
+        raise NotImplementedError
+
+    # === What follows from it ===
+
+    def losses(self, right: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Return -log P of what is right, for each output that is a distribution."""
+        return keras.ops.convert_to_numpy(cross_entropy(right, outputs))
+
+    def build(self) -> keras.Model:
+        """Return a new model with a head."""
+        return self.head(families.build(self.model, self.train.policy))
+
+    def batches(self, examples: EncodedRecords, first_step: int) -> tf.data.Dataset:
+        """Return examples in random order, some of their tokens hidden if the task says so."""
+        batches = super().batches(examples, first_step)
+        share = self.config.token_dropout
+        if not share:
+            return batches
+        special = sorted(self.tokenizer.special_ids.values())
+        mask_id, seed = self.tokenizer.special_id("[MASK]"), self.train.seed
+
+        def hide(number: tf.Tensor, batch: tuple) -> tuple:
+            inputs, *others = batch
+            token_ids = inputs["token_ids"]
+            chance = tf.random.stateless_uniform(
+                tf.shape(token_ids), tf.stack([seed + tf.zeros_like(number), number])
+            )
+            hidden = (chance < share) & tf.reduce_all(token_ids[..., None] != special, axis=-1)
+            return ({**inputs, "token_ids": tf.where(hidden, mask_id, token_ids)}, *others)
+
+        return batches.enumerate(first_step * self.train.accumulate).map(hide)
+
     def score(
         self,
         model: Model,
@@ -147,6 +185,12 @@ class SupervisedTask(Task):
         outputs, _ = self._outputs(model, examples)
         return self.answers(examples, outputs)
 
+    def to_json(
+        self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL
+    ) -> list[dict[str, Any]]:
+        """Return what `predict` says of each prompt as what `json.dumps` accepts."""
+        return [asdict(prediction) for prediction in self.predict(model, prompts)]
+
     # === Pieces of examples and batches ===
 
     def framed(self, *texts: np.ndarray) -> np.ndarray:
@@ -172,53 +216,6 @@ class SupervisedTask(Task):
         token_ids = padded(column, numbers, length, self.tokenizer.special_id("[PAD]"))
         lengths = np.where(numbers >= 0, column.lengths[numbers], 0)
         return {"token_ids": token_ids, "padding_mask": np.arange(length) < lengths[:, None]}
-
-
-@dataclass(frozen=True)
-class HeadTask(SupervisedTask):
-    """A task for which a head is put on a model."""
-
-    def head(self, backbone: Model) -> keras.Model:
-        """Return a new head on a model."""
-        raise NotImplementedError
-
-    def losses(self, right: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Return -log P of what is right, for each output that is a distribution."""
-        return keras.ops.convert_to_numpy(
-            keras.ops.sparse_categorical_crossentropy(right, outputs, from_logits=True)
-        )
-
-    def build(self) -> keras.Model:
-        """Return a new model with a head."""
-        return self.head(families.build(self.model, self.train.policy))
-
-    def batches(self, examples: EncodedRecords, first_step: int) -> tf.data.Dataset:
-        """Return examples in random order, some of their tokens hidden if the task says so."""
-        batches = super().batches(examples, first_step)
-        share = self.config.token_dropout
-        if not share:
-            return batches
-        special = sorted(self.tokenizer.special_ids.values())
-        mask_id, seed = self.tokenizer.special_id("[MASK]"), self.train.seed
-
-        def hide(number: tf.Tensor, batch: tuple) -> tuple:
-            inputs, *others = batch
-            token_ids = inputs["token_ids"]
-            chance = tf.random.stateless_uniform(
-                tf.shape(token_ids), tf.stack([seed + tf.zeros_like(number), number])
-            )
-            hidden = (chance < share) & tf.reduce_all(token_ids[..., None] != special, axis=-1)
-            return ({**inputs, "token_ids": tf.where(hidden, mask_id, token_ids)}, *others)
-
-        first = first_step * self.train.accumulate
-        numbers = tf.data.Dataset.range(first, np.iinfo(np.int64).max)
-        return tf.data.Dataset.zip(numbers, batches).map(hide)
-
-    def to_json(
-        self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL
-    ) -> list[dict[str, Any]]:
-        """Return what `predict` says of each prompt as what `json.dumps` accepts."""
-        return [asdict(prediction) for prediction in self.predict(model, prompts)]
 
 
 def language_of(records: Records) -> str:

@@ -128,11 +128,11 @@ class Tagging(HeadTask):
         room = self.model.context_length - 2
         for start, stop in windows(len(token_ids), room, max(1, room // 2)):
             part = slice(start, stop)
-            outside = np.array([NO_WORD], np.int32)  # [CLS] and [SEP]
+            no_word = np.array([NO_WORD], np.int32)  # [CLS] and [SEP]
             yield {
                 "token_ids": self.framed(token_ids[part]),
-                "words": np.concatenate([outside, words[part], outside]).astype(np.int32),
-                "tags": np.concatenate([outside, tags[part], outside]).astype(np.int32),
+                "words": np.concatenate([no_word, words[part], no_word]).astype(np.int32),
+                "tags": np.concatenate([no_word, tags[part], no_word]).astype(np.int32),
                 "record": np.array([number], np.int32),
                 "num_words": np.array([len(record["tokens"])], np.int32),
             }

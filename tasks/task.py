@@ -58,8 +58,8 @@ class Score(Protocol):
     loss: float
     """What training tries to lower."""
     kept_for: float | None
-    """The score whose highest value has the model that is kept; None where it is the lowest loss.
-    """
+    """The score that decides which model is kept, the highest being best; None if the loss does,
+    the lowest being best."""
     bits_per_byte: float | None
     """How long the text would be, compressed with the model; None where that has no meaning."""
 
@@ -75,7 +75,7 @@ class Score(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """A task, as one recipe sets it to one model; each file of this room has one.
+    """A task, as one recipe sets it to one model; each file of this folder has one.
 
     Args:
         config: the task's own settings.

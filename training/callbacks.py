@@ -12,7 +12,7 @@ from .config import TrainConfig
 from .optimizers import CLOCK_TICKS, make_schedule
 
 
-class Length(keras.callbacks.Callback):
+class TrainingClock(keras.callbacks.Callback):
     """Counts steps and seconds, logs them, and ends the training when it has had its share.
 
     On the clock it also sets the learning rate, from the share of the time that is over, so that
@@ -137,7 +137,7 @@ class StopAtNaN(keras.callbacks.Callback):
         length: knows the step.
     """
 
-    def __init__(self, config: TrainConfig, length: Length):
+    def __init__(self, config: TrainConfig, length: TrainingClock):
         super().__init__()
         self.config, self.length = config, length
 
@@ -146,7 +146,7 @@ class StopAtNaN(keras.callbacks.Callback):
         self._check(logs["loss"])
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Raise if the validation's loss is NaN or infinite: of the last step, none else tells."""
+        """Raise if the validation's loss is NaN or infinite; no other check sees the last step."""
         self._check(logs["val_loss"])
 
     def _check(self, loss: float) -> None:
@@ -169,7 +169,7 @@ class StopAtNaN(keras.callbacks.Callback):
         )
 
 
-class Progress(keras.callbacks.ProgbarLogger):
+class ProgressBar(keras.callbacks.ProgbarLogger):
     """Keras's progress bar without its "Epoch 1/9": a stretch between validations is no epoch."""
 
     def set_params(self, params: dict) -> None:

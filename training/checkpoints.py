@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import whole_file, whole_folder
-from .callbacks import Length
+from .callbacks import TrainingClock
 from .finetuning import lora_weights
 
 # Keras's archive and not bare HDF5, which can crash the process when the disk is full.
@@ -62,7 +62,7 @@ class Checkpoints(keras.callbacks.Callback):
         state: where the training stands at the start.
     """
 
-    def __init__(self, run_folder: Path, length: Length, state: State):
+    def __init__(self, run_folder: Path, length: TrainingClock, state: State):
         super().__init__()
         self.folder, self.length, self.state = _folder(run_folder), length, state
         for left in self.folder.glob(".*"):  # half written when the process was killed
@@ -93,8 +93,8 @@ class Checkpoints(keras.callbacks.Callback):
                 with whole_file(self.folder / _BEST) as scratch_best:
                     shutil.copyfile(scratch / _MODEL, scratch_best)
         for other in self.folder.glob("step-*"):
-            if other != path:
-                shutil.rmtree(other)
+            if other != path:  # what a virus scanner holds goes the next time
+                shutil.rmtree(other, ignore_errors=True)
 
 
 class Patience(keras.callbacks.Callback):
@@ -139,7 +139,7 @@ def restore(run_folder: Path, model: keras.Model) -> State:
         for generator, state in zip(_random_generators(model), states, strict=True):
             generator.assign(state)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"the checkpoint {path} cannot be read: {error}") from None
+        raise _unreadable(path, error) from None
     return read_state(run_folder)
 
 
@@ -151,7 +151,7 @@ def read_state(run_folder: Path) -> State:
     try:
         return State(**json.loads((path / _STATE).read_text()))
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"the checkpoint {path} cannot be read: {error}") from None
+        raise _unreadable(path, error) from None
 
 
 class History(keras.callbacks.CSVLogger):
@@ -178,6 +178,10 @@ def _drop_rows_after(path: Path, step: int) -> None:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(row for row in whole if int(row["step"]) <= step)
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"the checkpoint {path} cannot be read ({error}); delete it, or start anew.")
 
 
 def load_best(run_folder: Path, model: keras.Model) -> None:
@@ -210,7 +214,7 @@ def _load(model: keras.Model, path: Path) -> None:
                 for weight, name in zip(weights, values.files, strict=True):
                     weight.assign(values[name])
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"the checkpoint {path} cannot be read: {error}") from None
+        raise _unreadable(path, error) from None
 
 
 def _random_generators(model: keras.Model) -> list[keras.Variable]:

@@ -18,7 +18,7 @@ class TrainConfig:
     minutes: float | None = None
     """Length of the training on the clock, compilation included; the schedule fits itself to it."""
     batch_size: int = 12
-    """Windows from which one step learns, B."""
+    """Windows of a text, or examples, from which one step learns, B."""
     accumulate: int = 1
     """Parts of a batch that are learnt from one after the other, where memory is short; of tasks
     with examples, each part has examples of about one length."""
@@ -68,7 +68,7 @@ class TrainConfig:
     """With a pretrained model: rank of the matrices that its linear layers learn instead of their
     own, which stay as they are, like all else but the head (LoRA, Hu et al. 2022); 0: none."""
     label_smoothing: float = 0.0
-    """Share of each target spread over the vocabulary (Szegedy et al. 2016)."""
+    """Share of each target spread over all tokens, or classes (Szegedy et al. 2016)."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """What the model computes in; weights stay float32. float16 scales the loss."""
     xla: Literal["auto", "on", "off"] = "auto"

@@ -45,8 +45,9 @@ def prepare(model: keras.Model, config: TrainConfig, new_tokens: bool = False) -
     Args:
         model: a model of the zoo, with or without a head.
         config: `frozen`, `layer_decay` and `lora_rank` are used.
-        new_tokens: whether the model has tokens that the pretrained one had not. Of one that writes
-            the embeddings and the output matrix then learn, or it could never write these.
+        new_tokens: whether the model has tokens that the pretrained one had not. If so, a model
+            that writes also trains its embeddings and its output matrix; otherwise it could never
+            write the new tokens.
 
     Raises:
         InputError: if the model has not the parts for it.

@@ -4,6 +4,7 @@ import pytest
 
 from kerazoo.data.datasets import DataConfig, load
 from kerazoo.data.own_files import in_bio, read
+from kerazoo.data.records import TURNS_REMEMBERED
 from kerazoo.errors import InputError
 
 TURNS = "hi\nhello\nbye\n\ngood morning\nhello\n"
@@ -286,6 +287,11 @@ def test_equal_texts_of_your_own_stay_together(put, swap):
     train, validation = ({record["source"] for record in splits[name]} for name in splits)
     assert (len(train), len(validation)) == (13, 2)
     assert not train & validation
+
+
+def test_a_long_dialogue_remembers_its_last_turns(put):
+    records = read(put("a.txt", "".join(f"{n}\n" for n in range(30))), "dialogues")
+    assert records[-1]["history"] == [str(n) for n in range(29 - TURNS_REMEMBERED, 29)]
 
 
 def test_a_dialogue_is_not_cut_in_two(put):

@@ -98,9 +98,10 @@ def test_what_cannot_be_filled_in_is_refused(prompt, message, finished):
         kerazoo.load(finished["masked"]).generate(prompt)
 
 
-def test_only_bert_fills_masks(finished):
+@pytest.mark.parametrize("task", ["continuation", "classification"])
+def test_only_bert_fills_masks(task, finished):
     with pytest.raises(InputError, match="fills no masks"):
-        kerazoo.load(finished["continuation"]).fill_mask("[MASK]")
+        kerazoo.load(finished[task]).fill_mask("[MASK]")
 
 
 @pytest.mark.parametrize(

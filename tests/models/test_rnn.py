@@ -3,13 +3,13 @@ import numpy as np
 import pytest
 
 from kerazoo.models.configs import RNNConfig
-from kerazoo.models.rnn import CELLS, KERAS_LAYERS, RNN, CarriedState
+from kerazoo.models.rnn import EQUATION_CELLS, KERAS_LAYERS, RNN, CarriedState
 from kerazoo.tasks.losses import CrossEntropy
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", EQUATION_CELLS)
 def test_a_cell_from_its_equations_equals_that_of_keras(cell):
-    ours, theirs = CELLS[cell](7), KERAS_LAYERS[cell](7).cell
+    ours, theirs = EQUATION_CELLS[cell](7), KERAS_LAYERS[cell](7).cell
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3, 5)).astype("float32")
     states = [rng.normal(size=(3, 7)).astype("float32") for _ in ours.state_names]
@@ -22,7 +22,7 @@ def test_a_cell_from_its_equations_equals_that_of_keras(cell):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", EQUATION_CELLS)
 def test_a_model_from_equations_begins_with_the_weights_of_keras(cell):
     keras.utils.set_random_seed(0)
     config = {"vocab_size": 11, "cell": cell, "width": 8, "num_layers": 2}
@@ -44,7 +44,7 @@ def test_the_state_goes_on_without_end():
 
 
 @pytest.mark.parametrize("from_equations", [False, True])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", EQUATION_CELLS)
 def test_all_weights_begin_between_minus_and_plus_the_scale(cell, from_equations):
     keras.utils.set_random_seed(0)
     model = RNN(

@@ -170,7 +170,7 @@ def test_a_checkpoint_keeps_the_matrices_of_lora_apart_and_whole_in_half_precisi
     model, other = build(), build()
     for weight in model.weights:
         weight.assign(np.random.default_rng(0).normal(size=weight.shape))
-    length = callbacks.Length(TrainConfig(steps=1), 1, 1, step=1)
+    length = callbacks.TrainingClock(TrainConfig(steps=1), 1, 1, step=1)
     keeper = checkpoints.Checkpoints(tmp_path, length, checkpoints.State())
     keeper.set_model(model)
     keeper.on_epoch_end(0, {"val_loss": 1.0})
