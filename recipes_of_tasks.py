@@ -144,14 +144,14 @@ RECIPES: dict[str, Recipe] = {
             _TRANSFORMER, width=192, feed_forward_width=384, dropout=0.1, tie_embeddings=False
         ),
         data=_pairs("anki-spa-eng", 6000),
-        train=replace(_TRANSLATE, learning_rate=0.005, adam_learning_rate=4.0),
+        train=_TRANSLATE,
         task=TranslationConfig(),
     ),
     "lstm-spa": Recipe(
         description="An LSTM with attention translates sentences from English into Spanish.",
         model=RNNSeq2SeqConfig(context_length=48, width=256),
         data=_pairs("anki-spa-eng", 6000),
-        train=replace(_TRANSLATE, adam_learning_rate=2.0),
+        train=_TRANSLATE,
         task=TranslationConfig(),
     ),
     "transformer-cmn": Recipe(
