@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .archives import packed
 from .records import Kind, Record
-from .sources import Source, packed
+from .sources import Source
 
 SPLITS = ("train", "validation", "test")
 FOLDS = 10

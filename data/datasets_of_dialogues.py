@@ -5,9 +5,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from .archives import members, packed
 from .dataset import SPLITS, Dataset, Splits, in_tenths
 from .records import TURNS_REMEMBERED, Record
-from .sources import Member, Url, Wheel, members, packed
+from .sources import Member, Url, Wheel
 
 # === The bAbI dialogues ===
 

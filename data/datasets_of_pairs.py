@@ -8,9 +8,10 @@ import string
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from .archives import packed
 from .dataset import SPLITS, Dataset, Splits, in_order_of_hash, lines_of
 from .records import Record
-from .sources import Member, Url, packed
+from .sources import Member, Url
 
 
 def _split_strings(target: Callable[[str], str]) -> Splits:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..errors import InputError
+from .archives import members
 from .dataset import SPLITS, Dataset, in_order_of_hash
-from .sources import Url, Wheel, members
+from .sources import Url, Wheel
 from .text import Text
 
 TRAINING_FRACTION = 0.9

