@@ -147,6 +147,8 @@ def score(
         )
     task = run.task
     if beams is not None:
+        if beams < 1:
+            raise InputError(f"--beams is {beams}; it must be at least 1.")
         if not isinstance(run.recipe.task, SequenceToSequenceConfig):
             raise InputError(
                 f"--beams {beams} is for runs that write a text for another, and {run.folder} is "

@@ -211,11 +211,11 @@ class _Speaker:
         rows = [prompt for prompt in prompts for _ in range(self.options.samples)]
         if not rows:
             return []
-        if self.options.json:
-            return list(map(self._as_json, rows, self._objects(rows)))
         number = len(rows)
         if self.writes:  # each number of rows is compiled for itself, so there are few
             rows += rows[-1:] * ((1 << (number - 1).bit_length()) - number)
+        if self.options.json:
+            return list(map(self._as_json, rows, self._objects(rows)))[:number]
         texts = self.run.generate_all(rows, self.options.max_tokens, **self.how)[:number]
         line_end = "\\n" if self.writes else "\t"
         return [line_end.join(map(str.strip, text.strip().splitlines())) for text in texts]

@@ -37,11 +37,16 @@ def check_free(folder: Path, recipe: Recipe, resume: bool) -> None:
                 f"{folder} already holds a run; go on with it by --resume, or choose another --out."
             )
         there, here = (_flat(recipe.to_json()) for recipe in (read_recipe(folder), recipe))
+        if there["model.family"] != here["model.family"]:
+            raise InputError(
+                f"the run in {folder} has a model of the family {there['model.family']}, and this "
+                f"recipe one of {here['model.family']}; give the recipe or the --model-of that it "
+                "was begun with, or choose another --out."
+            )
         for name in here:
             if here[name] != there.get(name) and name != "description":
-                option = "--model-of, a model of" if name == "model.family" else f"--{name}"
                 raise InputError(
-                    f"the run in {folder} has {option.replace('_', '-')} {there.get(name)}, not "
+                    f"the run in {folder} has --{name.replace('_', '-')} {there.get(name)}, not "
                     f"{here[name]}; resume it as it was begun, or choose another --out."
                 )
     elif folder.exists() and not (folder.is_dir() and _is_free(folder, resume)):

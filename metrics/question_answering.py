@@ -11,7 +11,7 @@ common. (Its script cuts what is not Chinese into sentences before words, which 
 here a full stop within stays with its word.)
 
 Answers in other languages without spaces, and in Chinese where there may be none, are compared as
-SQuAD does, by character instead of word, as Lewis et al. (2020, MLQA) do.
+SQuAD does, by character instead of word, as Lewis et al. (2020, MLQA) do Chinese.
 
 No package that is kept up holds them; they are written here from their definitions and, for SQuAD,
 compared in the tests with those that Transformers had until 2026. A missing answer counts as wrong.

@@ -322,6 +322,13 @@ def test_a_run_is_not_resumed_on_another_backend(finished, tmp_path):
         train(finished.recipe, tmp_path / "run", resume=True)
 
 
+def test_a_run_of_another_family_is_not_resumed(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "run")
+    recipe = replace(finished.recipe, model=RNNConfig(context_length=16, width=8))
+    with pytest.raises(InputError, match="a model of the family gpt, and this recipe one of rnn"):
+        train(recipe, tmp_path / "run", resume=True)
+
+
 def test_what_a_killed_process_leaves_is_no_obstacle(small_text, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()

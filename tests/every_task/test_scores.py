@@ -175,5 +175,7 @@ def test_a_run_that_writes_is_scored_with_any_number_of_beams(finished, monkeypa
     usual, two = (evaluate.score(run, beams=beams) for beams in (None, 2))
     assert used == [Sampling("greedy"), Sampling("beam", num_beams=2)]
     assert two.scored_on == f"{usual.scored_on}, 2 beams"
+    with pytest.raises(InputError, match="--beams is 0; it must be at least 1"):
+        evaluate.score(run, beams=0)
     with pytest.raises(InputError, match="--beams 2 is for runs that write a text for another"):
         evaluate.score(kerazoo.load(finished["tagging"]), beams=2)
