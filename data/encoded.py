@@ -27,7 +27,7 @@ import tensorflow as tf
 
 from ..errors import InputError
 from ..files import whole_folder
-from .batches import PREFETCHED_BATCHES, without_autotune
+from .batches import prefetched
 from .records import Record, Records
 from .sources import home
 
@@ -171,7 +171,7 @@ def _write(folder: Path, examples: Iterable[Example], counted: str, path: Path) 
                 if name not in files:
                     files[name] = stack.enter_context(open(folder / f"{name}.bin", "wb"))
                     lengths[name], dtypes[name] = array("q"), values.dtype.name
-                values.astype(dtypes[name]).tofile(files[name])
+                files[name].write(values.astype(dtypes[name]).tobytes())
                 lengths[name].append(len(values))
     if not files:
         raise InputError(f"{path} has no example in it; give some.")
@@ -263,7 +263,7 @@ class Batches:
             lambda: map(self._filled, numbers()),
             output_signature=tf.nest.map_structure(with_any_length, example),
         )
-        return without_autotune(dataset.prefetch(PREFETCHED_BATCHES))
+        return prefetched(dataset)
 
 
 def padded(column: Column, numbers: np.ndarray, length: int, filling: int | float) -> np.ndarray:

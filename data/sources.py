@@ -173,15 +173,17 @@ def _fetched(source: Source, dataset: str, licence: str, path: Path) -> Path:
     failures = []
     mirror = os.environ.get("KERAZOO_MIRROR")
     for attempt in (_from_mirror, _from_origin) if mirror else (_from_origin,):
-        with _arriving(path) as (folder, part):
-            problem = attempt(source, dataset, folder, part)
-            if problem and attempt is _from_mirror:
-                part.unlink(missing_ok=True)  # or the download would go on from what it sent
+        # Apart, or one would go on from what the other sent.
+        part = path.with_name(path.name + (".mirror" if attempt is _from_mirror else "") + ".part")
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".arriving-") as folder:
+            problem = attempt(source, dataset, Path(folder), part)
             if problem is None:
                 found = sha256(part)
                 is_page = source.sha256 is None and _is_web_page(part)
                 if source.sha256 in (None, found) and not is_page:
                     os.replace(part, path)
+                    for other in (f"{path.name}.part", f"{path.name}.mirror.part"):
+                        path.with_name(other).unlink(missing_ok=True)
                     return path
                 part.unlink()
                 problem = f"what came has sha256 {found}, which is not the expected file"
@@ -225,13 +227,6 @@ def _md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-@contextmanager
-def _arriving(path: Path) -> Iterator[tuple[Path, Path]]:
-    """Give a scratch folder beside `path`, and in a place that outlives it the partial file."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".arriving-") as folder:
-        yield Path(folder), path.with_name(path.name + ".part")
-
-
 def _from_mirror(source: Source, dataset: str, folder: Path, part: Path) -> str | None:
     mirror = os.environ["KERAZOO_MIRROR"]
     where = f"{mirror.rstrip('/')}/{dataset}/{source.filename}"
@@ -255,6 +250,8 @@ def _copy(where: str, source: Source, scratch: Path, part: Path) -> str | None:
     except FileNotFoundError:
         return f"the mirror has no {where}"
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
         return f"{where} cannot be read: {error.strerror}"
     os.replace(scratch, part)
     return None

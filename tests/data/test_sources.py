@@ -256,6 +256,7 @@ def test_a_mirror_that_breaks_off_does_not_spoil_the_download(home, server, monk
     source = sources.Url(f"{server.url}/a.bin", SHA256, len(CONTENT))
     assert sources.fetch(source, "toy", "none").read_bytes() == CONTENT
     assert server.ranges == [None]
+    assert [path.name for path in (home / "downloads" / "toy").iterdir()] == ["a.bin"]
     mirror.shutdown()
     mirror.server_close()
 
@@ -334,3 +335,14 @@ def test_a_damaged_archive_is_refused(tmp_path):
     path.write_bytes(io.BytesIO(b"PK no zip").getvalue())
     with pytest.raises(InputError, match="not a zip file"):
         list(archives.members(path, "a"))
+
+
+def test_a_mirror_without_the_file_leaves_a_download_that_broke_off(home, server, monkeypatch):
+    monkeypatch.setenv("KERAZOO_MIRROR", str(home / "no-mirror"))
+    source = sources.Url(f"{server.url}/file.bin", SHA256, len(CONTENT))
+    server.hang_up_after = 300_000
+    with pytest.raises(InputError, match="the mirror has no .*; the same command goes on"):
+        sources.fetch(source, "toy", "none")
+    server.hang_up_after = None
+    assert sources.fetch(source, "toy", "none").read_bytes() == CONTENT
+    assert server.ranges == [None, "bytes=300000-"]
