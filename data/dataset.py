@@ -33,6 +33,7 @@ class Dataset:
         kind: what an example is: text, or records of some kind.
         folder: the folder of the files in cache and mirror, where it is not called as the dataset.
         has_folds: whether the test split is one fold of ten, to be chosen.
+        tokenised: whether words, and what else counts as one, stand apart, for BLEU to know.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Dataset:
     kind: Kind = "text"
     folder: str = ""
     has_folds: bool = False
+    tokenised: bool = False
 
     @property
     def files_in(self) -> str:
@@ -58,8 +60,9 @@ class Dataset:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Its languages; of pairs, those of source and target."""
-        return tuple(filter(None, self.language.split("-")))
+        """Its languages; of pairs, those of source and target, as de-x-tok if tokenised."""
+        suffix = "-x-tok" if self.tokenised else ""
+        return tuple(code + suffix for code in self.language.split("-") if code)
 
 
 def in_order_of_hash(texts: Iterable[str]) -> list[str]:

@@ -5,12 +5,12 @@ import json
 import random
 import re
 import string
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .archives import packed
 from .dataset import SPLITS, Dataset, Splits, in_order_of_hash, lines_of
-from .records import Record
+from .records import Record, with_references
 from .sources import Member, Url
 
 
@@ -51,8 +51,8 @@ def _split_anki(share: int, path: Path) -> Splits:
         by_split[split_of[groups[source]]].append((source, target))
     return {
         "train": ({"source": source, "target": target} for source, target in by_split["train"]),
-        "validation": _with_references(by_split["validation"]),
-        "test": _with_references(by_split["test"]),
+        "validation": with_references(by_split["validation"]),
+        "test": with_references(by_split["test"]),
     }
 
 
@@ -71,15 +71,6 @@ def _groups(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         first, second = sorted((root((0, source)), root((1, target))))
         parents[second] = first  # a source is before any target: the root is always a source
     return {source: root((0, source))[1] for source in sources}
-
-
-def _with_references(pairs: Iterable[tuple[str, str]]) -> Iterator[Record]:
-    """Yield a record for each source, with all its targets."""
-    targets: dict[str, list[str]] = {}
-    for source, target in pairs:
-        targets.setdefault(source, []).append(target)
-    for source, references in targets.items():
-        yield {"source": source, "target": references[0], "references": references}
 
 
 # === Sentences and their translations in two files ===
@@ -276,6 +267,7 @@ DATASETS = (
             ),
             cleaning=(),
             kind="pairs",
+            tokenised=name == "multi30k-tokenised",
         )
         for name, what, address in (
             ("multi30k", "", "raw/{}.{}.gz"),

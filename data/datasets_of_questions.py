@@ -1,7 +1,7 @@
 """Datasets of questions on a text, whose answers are parts of it; all in SQuAD's format."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from . import own_files
@@ -16,20 +16,29 @@ def _by_article(path: Path) -> dict[str, list[Record]]:
     articles: dict[str, list[Record]] = {}
     for article in read_json(path)["data"]:
         questions = own_files.questions_of({"data": [article]}, path)
-        articles.setdefault(article["title"], []).extend(_in_place(questions))
+        articles.setdefault(article["title"], []).extend(map(_in_place, questions))
     return articles
 
 
-def _in_place(questions: Iterator[Record]) -> Iterator[Record]:
-    """Put answers whose place is not right to the nearest right one; drop those with none."""
+def _in_place(question: Record) -> Record:
+    """Put answers whose place is not right to the nearest right one.
+
+    Those that are nowhere in the context come last and have the place None.
+    """
+    answers = [
+        {"text": text, "start": _nearest(text, question["context"], answer["start"])}
+        for answer in question["answers"]
+        for text in [answer["text"]]
+    ]
+    answers.sort(key=lambda answer: answer["start"] is None)
+    return {**question, "answers": answers}
+
+
+def _to_learn_from(questions: Iterable[Record]) -> Iterator[Record]:
+    """Leave out questions whose answers are nowhere in the context."""
     for question in questions:
-        answers = []
-        for answer in question["answers"]:
-            start = _nearest(answer["text"], question["context"], answer["start"])
-            if start is not None:
-                answers.append({"text": answer["text"], "start": start})
-        if answers or not question["answers"]:
-            yield {**question, "answers": answers}
+        if not question["answers"] or question["answers"][0]["start"] is not None:
+            yield question
 
 
 def _nearest(text: str, context: str, start: int) -> int | None:
@@ -45,7 +54,7 @@ def _split_squad(train: Path, dev: Path) -> Splits:
     held_out = set(in_order_of_hash(articles)[: len(articles) // 20])
     splits: dict[str, list[Record]] = {split: [] for split in SPLITS}
     for title, questions in articles.items():
-        splits["validation" if title in held_out else "train"] += questions
+        splits["validation" if title in held_out else "train"] += _to_learn_from(questions)
     splits["test"] = [question for questions in _by_article(dev).values() for question in questions]
     return splits
 
@@ -55,7 +64,8 @@ def _split_xquad(path: Path) -> Splits:
     tenths = in_tenths(articles)
     splits: dict[str, list[Record]] = {split: [] for split in SPLITS}
     for title, questions in articles.items():
-        splits[{8: "validation", 9: "test"}.get(tenths[title], "train")] += questions
+        split = {8: "validation", 9: "test"}.get(tenths[title], "train")
+        splits[split] += questions if split == "test" else _to_learn_from(questions)
     return splits
 
 

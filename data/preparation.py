@@ -19,7 +19,7 @@ from .records import Kind, Record, Records
 from .sources import fetch, home
 from .text import Text
 
-_PREPARATION = 4  # counts changes to what is made of the same sources
+_PREPARATION = 5  # counts changes to what is made of the same sources
 
 
 def prepared(
@@ -116,7 +116,7 @@ def own_records(
     folder = _folder("own", f"{checksums} {kind} {tuple(columns)} {tuple(steps)} {swap}")
     if not folder.is_dir():
         splits = {
-            split: list(_treated(own_files.read(path, kind, columns), kind, steps, swap))
+            split: list(_treated(own_files.read(path, kind, columns), kind, split, steps, swap))
             for split, path in paths.items()
         }
         if validation is None:
@@ -182,12 +182,12 @@ def _write(
                 with open(scratch / f"{split}.txt", "w", encoding="utf-8", newline="") as file:
                     file.writelines(pieces)
             else:
-                records.write(scratch, split, _treated(content, kind, steps, swap), kind)
+                records.write(scratch, split, _treated(content, kind, split, steps, swap), kind)
 
 
 def _treated(
-    content: Iterable[Record], kind: Kind, steps: Sequence[str], swap: bool
+    content: Iterable[Record], kind: Kind, split: str, steps: Sequence[str], swap: bool
 ) -> Iterable[Record]:
     """Return records cleaned and, if they are to be, swapped."""
     content = records.cleaned(content, kind, steps)
-    return records.swapped(content) if swap else content
+    return records.swapped(content, held_out=split != "train") if swap else content

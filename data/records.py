@@ -165,10 +165,32 @@ def _with_its_end(part: str, steps: Sequence[str]) -> str:
     return clean_text(part, steps) + ("\n" if part.endswith("\n") else "")
 
 
-def swapped(records: Iterable[Record]) -> Iterator[Record]:
-    """Yield pairs with source and target in each other's place, without further references."""
+def with_references(pairs: Iterable[tuple[str, str]]) -> Iterator[Record]:
+    """Yield a record for each source, with all its targets.
+
+    >>> list(with_references([("Go.", "Ve."), ("Go.", "Vaya.")]))
+    [{'source': 'Go.', 'target': 'Ve.', 'references': ['Ve.', 'Vaya.']}]
+    """
+    targets: dict[str, list[str]] = {}
+    for source, target in pairs:
+        targets.setdefault(source, []).append(target)
+    for source, references in targets.items():
+        yield {"source": source, "target": references[0], "references": references}
+
+
+def swapped(records: Iterable[Record], held_out: bool = False) -> Iterator[Record]:
+    """Yield pairs with source and target in each other's place.
+
+    If they are held out, each reference becomes a source, whose references are all sources that it
+    was a reference of; what is learnt from has one target for each source.
+    """
+    pairs = []
     for record in records:
-        yield {"source": record["target"], "target": record["source"]}
+        if held_out and "references" in record:
+            pairs += [(target, record["source"]) for target in record["references"]]
+        else:
+            yield {"source": record["target"], "target": record["source"]}
+    yield from with_references(pairs)
 
 
 def write(folder: Path, split: str, records: Iterable[Record], kind: Kind) -> None:

@@ -58,18 +58,24 @@ def test_squad_holds_out_articles_of_the_training_set(tmp_path):
     assert splits["test"][0]["id"] == "dev"
 
 
-@pytest.mark.parametrize(
-    ("said", "is_at"), [(3, [3]), (5, [3]), (11, [12]), (13, [12]), (None, [])]
-)
-def test_an_answer_in_the_wrong_place_is_put_right_and_one_without_place_goes(
-    said, is_at, tmp_path
-):
+@pytest.mark.parametrize(("said", "is_at"), [(3, 3), (5, 3), (11, 12), (13, 12), (None, None)])
+def test_an_answer_in_the_wrong_place_is_put_right(said, is_at, tmp_path):
     answers = [{"text": "Ann", "answer_start": 3}, {"text": "Ann", "answer_start": said}]
     if said is None:
-        answers[1] = {"text": "Bob", "answer_start": 0}
+        answers.insert(0, {"text": "Bob", "answer_start": 0})
+        del answers[2]
     dev = write(tmp_path / "dev.json", squad(["a"], answers=answers))
     (question,) = datasets.find("cmrc2018").prepare(dev, dev)["test"]
-    assert [answer["start"] for answer in question["answers"]] == [3, *is_at]
+    assert [answer["start"] for answer in question["answers"]] == [3, is_at]
+
+
+def test_an_answer_that_is_nowhere_is_scored_and_not_learnt(tmp_path):
+    content = squad(map(str, range(40)), answers=[{"text": "Bob", "answer_start": 0}])
+    path = write(tmp_path / "squad.json", content)
+    splits = datasets.find("squad-1.1").prepare(path, path)
+    assert splits["train"] == splits["validation"] == []
+    assert len(splits["test"]) == 40
+    assert splits["test"][0]["answers"] == [{"text": "Bob", "start": None}]
 
 
 def test_a_question_without_an_answer_has_none(tmp_path):

@@ -1,5 +1,3 @@
-import json
-
 import pytest
 
 from kerazoo.data import records
@@ -90,7 +88,17 @@ def test_cleaning_that_would_break_records_is_refused(kind, step, message):
         records.check_steps((step,), kind)
 
 
-def test_swapped_pairs_have_no_further_references():
-    pair = {"source": "a", "target": "b", "references": ["b", "c"]}
-    assert list(records.swapped([pair])) == [{"source": "b", "target": "a"}]
-    assert json.dumps(pair)
+def test_swapped_pairs_have_all_their_references():
+    pairs = [{"source": "a", "target": "b", "references": ["b", "c"]}]
+    pairs.append({"source": "d", "target": "c", "references": ["c"]})
+    assert list(records.swapped(pairs, held_out=True)) == [
+        {"source": "b", "target": "a", "references": ["a"]},
+        {"source": "c", "target": "a", "references": ["a", "d"]},
+    ]
+    assert list(records.swapped(pairs)) == [
+        {"source": "b", "target": "a"},
+        {"source": "c", "target": "d"},
+    ]
+    assert list(records.swapped([{"source": "a", "target": "b"}])) == [
+        {"source": "b", "target": "a"}
+    ]
