@@ -12,8 +12,8 @@ def chosen(patterns: Sequence[Path], need_data: bool) -> list[runs.Run]:
     """Return the runs in some folders.
 
     A pattern such as runs/* finds charts, too, and folders with runs of their own, which are left
-    out. Of several runs, those that are still being trained are passed over, and so are those
-    whose own data are needed and gone; it is printed which.
+    out. Of several runs, those are passed over that are still being trained, cannot be loaded, or
+    whose own data are needed and gone; it is printed which, and why.
 
     Args:
         patterns: folders, or patterns, which a shell of Windows leaves as they are.
@@ -45,12 +45,16 @@ def _loaded(folders: Sequence[Path]) -> list[runs.Run]:
     found = []
     for folder in folders:
         begun, ended = (folder.joinpath(name).is_file() for name in ("config.json", "report.json"))
-        if len(folders) > 1 and begun and not ended:
-            print(f"{folder} has not been trained to its end and is passed over.")
-        else:
+        try:
+            if begun and not ended:
+                raise runs.unfinished(folder)
             found.append(runs.load(folder))
+        except InputError as error:
+            if len(folders) == 1 or not folder.is_dir():
+                raise
+            print(f"{folder} is passed over: {error}")
     if not found:
-        raise InputError("none of the runs has been trained to its end; finish one with --resume.")
+        raise InputError("none of the folders has a run that can be scored; finish one, or train.")
     return found
 
 

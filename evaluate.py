@@ -5,11 +5,11 @@
     python evaluate.py runs/* --json scores.json --csv scores.csv --chart scores.png
     python evaluate.py runs/bert-trec runs/lstm-trec --baseline runs/lstm-trec
 
-A window slides over the text so that every token is predicted from at least half a window of tokens
-before it. Bits per byte compare models with any tokenizers; losses and perplexities compare models
-with the same one. A run that has right answers to give is scored as its task is, with intervals; of
-a single one, and with --report of each, all is shown that there is to say. --baseline compares with
-another run on the same examples by a paired test.
+Transformers read a text through a window that slides by half its length; models whose memory has no
+end read it as one stream. Bits per byte compare models with any tokenizers; loss and perplexity
+compare models with the same one. A run of a task with right answers is scored by that task's
+metrics. All scores of a single run are shown, with intervals, and with --report those of each.
+--baseline compares with another run on the same examples by a paired test.
 
     python evaluate.py files --task translation --predictions out.txt --references ref.txt
 
@@ -34,11 +34,18 @@ from kerazoo.errors import InputError
 from kerazoo.files import whole_file, write_json
 from kerazoo.metrics import report as reporting
 from kerazoo.metrics.table import COLUMNS, comparable, table
-from kerazoo.tasks.configs import LanguageModelingConfig, SequenceToSequenceConfig
+from kerazoo.recipe import name_of
+from kerazoo.tasks.configs import (
+    ContinuationConfig,
+    LanguageModelingConfig,
+    MaskedLanguageModelingConfig,
+    SequenceToSequenceConfig,
+)
 
 if TYPE_CHECKING:
-    from kerazoo.tasks.task import Score
+    from kerazoo.tasks.task import FinalScore
 
+_PREDICT_A_TEXT = {LanguageModelingConfig, ContinuationConfig}
 TABLES = (".csv", ".tsv", ".jsonl")
 """Files of one's own that have columns."""
 
@@ -57,7 +64,8 @@ class Options:
     name: str | None = None
     """A dataset to score all runs on, instead of each on its own data."""
     stride: int | None = None
-    """Tokens that the window slides by; without it, half the window."""
+    """Tokens that the window slides by; without it, half the window, or no window for a model whose
+    memory has no end."""
     beams: int | None = None
     """Texts that beam search keeps where a text is written for another, such as a translation; 1:
     the likeliest token, always; without it, what the run was made for."""
@@ -90,16 +98,21 @@ class Evaluation:
     """A run with its score on a split."""
 
     run: runs.Run
-    score: "Score"
+    score: "FinalScore"
     scored_on: str
     """Which data, and which split."""
     name: str
     """What the run is called."""
+    compared_by: tuple[str, ...] = ()
+    """The scores by which it can be compared with another; none: by all."""
 
     @property
-    def report(self) -> reporting.Report | None:
-        """All scores of a run that has right answers to give; None of one that predicts a text."""
-        return getattr(self.score, "report", None)
+    def report(self) -> reporting.Report:
+        """All scores, those that it can be compared by."""
+        report = self.score.report
+        if not self.compared_by:
+            return report
+        return replace(report, scores={name: report.scores[name] for name in self.compared_by})
 
     def row(self) -> dict[str, Any]:
         """Return the row of the table: see `COLUMNS`."""
@@ -128,7 +141,8 @@ def score(
         data: the data to score on; the run's own if not given.
         split: "train", "validation" or "test"; the test split if not given, or validation where
             there is no test split.
-        stride: tokens that the window slides by; half the window if not given.
+        stride: tokens that the window slides by; if not given, half the window, or no window for a
+            model whose memory has no end.
         beams: texts that beam search keeps; what the run was made for if not given.
 
     Raises:
@@ -151,8 +165,8 @@ def score(
             raise InputError(f"--beams is {beams}; it must be at least 1.")
         if not isinstance(run.recipe.task, SequenceToSequenceConfig):
             raise InputError(
-                f"--beams {beams} is for runs that write a text for another, and {run.folder} is "
-                "none; leave it out."
+                f"--beams {beams} is for runs that turn one text into another, and {run.folder} "
+                "does not; leave it out."
             )
         task = replace(task, config=replace(task.config, beams=beams))
     result = task.score(run.model, task.encode(splits[split]), stride=stride)
@@ -187,26 +201,22 @@ def main(arguments: Sequence[str]) -> None:
         return
     options = parse(Options, arguments, "evaluate.py", _DESCRIPTION)
     loaded = chosen(options.runs, need_data=options.text is None and options.name is None)
-    baseline = runs.load(options.baseline) if options.baseline else None
+    baseline = chosen((options.baseline,), need_data=False)[0] if options.baseline else None
     if baseline:
         _check_baseline(baseline, loaded)
 
-    found = [
-        replace(score(run, _data(run, options), *_how(options)), name=name)
-        for run, name in zip(loaded, quality_chart.names(loaded), strict=True)
-    ]
+    found = _scored(loaded, options)
     found.sort(key=_rank)
     rows = [evaluation.row() for evaluation in found]
     reporting.show(map(table, comparable(rows)))
     is_given = options.text is not None or options.name is not None
-    if len({row["scored on"] for row in rows}) > 1 and not is_given:
+    read_alike = len({each.run.recipe.task.reads for each in found}) == 1
+    if len({row["scored on"] for row in rows}) > 1 and read_alike and not is_given:
         print("The texts differ; --text FILE or --name DATASET scores all runs on one.")
     compared = [_Compared(each, _against(each, baseline, options)) for each in found]
     for each in compared:
-        if each.evaluation.report and (baseline or options.report or len(found) == 1):
+        if baseline or options.report or len(found) == 1:
             each.show(whole=options.report or len(found) == 1, named=len(found) > 1)
-        elif options.report:
-            print(f"{each.evaluation.name}: the table has all scores of its task.")
     if options.json:
         write_json(options.json, [each.to_json() for each in compared])
     if options.csv:
@@ -218,7 +228,24 @@ def main(arguments: Sequence[str]) -> None:
             writer = csv.DictWriter(file, given)
             writer.writeheader()
             writer.writerows(rows)
-    quality_chart.write(loaded, options.chart)
+    quality_chart.write([each.run for each in found], options.chart)
+
+
+def _scored(loaded: Sequence[runs.Run], options: Options) -> list[Evaluation]:
+    """Score runs; of several, pass over those that cannot be scored in this way, and say why."""
+    found, errors = [], []
+    for run, name in zip(loaded, quality_chart.names(loaded), strict=True):
+        try:
+            evaluation = score(run, _data(run, options), *_how(options))
+        except InputError as error:
+            errors.append((name, error))
+        else:
+            found.append(replace(evaluation, name=name))
+    if not found:
+        raise errors[0][1]
+    for name, error in errors:
+        print(f"{name} is passed over: {error}")
+    return found
 
 
 def _how(options: Options) -> tuple[str | None, int | None, int | None]:
@@ -257,13 +284,12 @@ def _language(own: datasets.DataConfig) -> str:
 
 def _rank(evaluation: Evaluation) -> tuple[int, float]:
     """Return what sorts runs, the best first; those with bits per byte come before all others."""
-    bits, report = evaluation.score.bits_per_byte, evaluation.report
+    bits, best = evaluation.score.bits_per_byte, evaluation.score.kept_for
     if bits is not None:
         return 0, bits
-    if report is None:
+    if best is None:
         return 1, evaluation.score.loss
-    value = report.scores[evaluation.score.shown[0]].value
-    return (1, math.inf) if math.isnan(value) else (1, -value)
+    return (1, math.inf) if math.isnan(best) else (1, -best)
 
 
 # === Comparison with another run ===
@@ -271,17 +297,22 @@ def _rank(evaluation: Evaluation) -> tuple[int, float]:
 
 def _check_baseline(baseline: runs.Run, others: Sequence[runs.Run]) -> None:
     """Refuse a baseline that no run can be compared with."""
-    task = type(baseline.task)
-    if not hasattr(task, "report"):
-        raise InputError(
-            f"--baseline {baseline.folder} predicts a text, and the paired test is for tasks with "
-            "right answers; the table compares language models by their intervals."
-        )
     for run in others:
-        if type(run.task) is not task:
+        pair = [type(each.recipe.task) for each in (baseline, run)]
+        if pair[0] is not pair[1] and not set(pair) <= _PREDICT_A_TEXT:
             raise InputError(
-                f"--baseline {baseline.folder} is a run of {task.__name__.lower()}, and "
-                f"{run.folder} of {type(run.task).__name__.lower()}; compare runs of one task."
+                f"--baseline {baseline.folder} is a run of {name_of(baseline.recipe.task)}, and "
+                f"{run.folder} of {name_of(run.recipe.task)}; compare runs of one task."
+            )
+        hidden_alike = [
+            (each.tokenizer.fingerprint(), each.recipe.task, each.recipe.model.context_length)
+            for each in (baseline, run)
+        ]
+        is_masked = pair[0] is MaskedLanguageModelingConfig
+        if is_masked and hidden_alike[0] != hidden_alike[1]:
+            raise InputError(
+                f"--baseline {baseline.folder} and {run.folder} have other tokens hidden from "
+                "them; compare runs with one tokenizer, one --model.context-length and one --task."
             )
 
 
@@ -292,9 +323,11 @@ def _against(
     if baseline is None or evaluation.run.folder.resolve() == baseline.folder.resolve():
         return None
     data = _data(evaluation.run, options) or evaluation.run.recipe.data
-    own = baseline.recipe.data
+    own, reads = baseline.recipe.data, baseline.recipe.task.reads
+    if reads == "text":
+        return _comparable(score(baseline, data, *_how(options)), evaluation)
     cleaning = datasets.cleaning_steps(own) if options.text else own.cleaning
-    if baseline.recipe.task.reads not in ANSWERED_IN_WORDS:
+    if reads not in ANSWERED_IN_WORDS:
         data = replace(data, cleaning=cleaning)  # each reads as it has learnt to
     elif (cleaning, own.swap) != (data.cleaning, data.swap):
         raise InputError(
@@ -311,6 +344,20 @@ def _against(
     return score(baseline, data, *_how(options))
 
 
+def _comparable(baseline: Evaluation, evaluation: Evaluation) -> Evaluation:
+    """Return the baseline with what the two can be compared by: bits per byte for other tokens."""
+    pair = (baseline.run.tokenizer, evaluation.run.tokenizer)
+    if pair[0].fingerprint() == pair[1].fingerprint():
+        return baseline
+    if baseline.score.bits_per_byte is None or evaluation.score.bits_per_byte is None:
+        raise InputError(
+            f"--baseline {baseline.run.folder} has other tokens than {evaluation.run.folder}, and "
+            "bits per byte, which compare any, are not defined for wordpiece; compare runs with "
+            "one tokenizer."
+        )
+    return replace(baseline, compared_by=("bits/byte",))
+
+
 @dataclass(frozen=True)
 class _Compared:
     """A run's score, next to that of the baseline if there is one."""
@@ -319,7 +366,7 @@ class _Compared:
     baseline: Evaluation | None
 
     def show(self, whole: bool, named: bool) -> None:
-        """Print what there is to say of a run with right answers to give.
+        """Print what there is to say of a run.
 
         Args:
             whole: whether to print all of it, or the scores alone.
@@ -341,9 +388,10 @@ class _Compared:
     def to_json(self) -> dict[str, Any]:
         """Return the row, and all scores with their intervals."""
         content = {**self.evaluation.row(), "details": self.evaluation.score.to_json()}
+        report, other = self.evaluation.report, self.baseline.report if self.baseline else None
+        lines = reporting.compare(report, other)
+        content["details"] |= reporting.to_json(lines, report, other)
         if self.baseline:
-            lines = reporting.compare(self.evaluation.report, self.baseline.report)
-            content["details"] |= reporting.to_json(lines, self.evaluation.report)
             content["baseline"] = str(self.baseline.run.folder)
         return content
 

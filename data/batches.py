@@ -11,7 +11,7 @@ Shapes: B batch, T positions in a window.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,20 @@ class TokenFile:
     """UTF-8 bytes of the text that those stand for."""
     lossy: bool
     """Whether the text cannot be restored from the tokens even where they are known."""
+    unknown_id: int | None = None
+    """The token that stands for what the vocabulary lacks."""
+    token_bytes: np.ndarray | None = field(default=None, repr=False, compare=False)
+    """UTF-8 bytes of the text that each known token stands for, (V,); None: of all the same."""
+
+    def bytes_of(self, token_ids: np.ndarray) -> np.ndarray:
+        """Return how many UTF-8 bytes of the text each token stands for, float64 (T,).
+
+        Of unknown ones it is the mean; of a lossy tokenizer's, which cannot be told, of all.
+        """
+        if self.token_bytes is None or self.lossy:
+            return np.full(len(token_ids), self.num_bytes / self.num_tokens)
+        mean = self.unknown_bytes / max(1, self.num_unknown)
+        return np.where(token_ids == self.unknown_id, mean, self.token_bytes[token_ids])
 
     def read(self, starts: Iterable[int], length: int) -> np.ndarray:
         """Return `length` tokens from each start on, zeros past both ends of the text.
@@ -73,15 +87,16 @@ def tokenize(text: Text, tokenizer: Tokenizer) -> TokenFile:
     key = hashlib.sha256(description.encode()).hexdigest()[:20]
     path = home() / "tokens" / f"{key}.bin"
     about = path.with_suffix(".json")
+    of_tokenizer = {"unknown_id": tokenizer.unknown_id, "token_bytes": tokenizer.token_bytes()}
     if path.is_file() and about.is_file():
-        return TokenFile(path=path, **json.loads(about.read_text()))
+        return TokenFile(path=path, **json.loads(about.read_text()), **of_tokenizer)
 
     dtype = np.min_scalar_type(tokenizer.vocab_size - 1)
     counts = np.zeros(tokenizer.vocab_size, np.int64)
     with whole_file(path) as scratch, open(scratch, "wb") as file:
         for token_ids in tokenizer.encode_pieces(text.pieces()):
             counts += np.bincount(token_ids, minlength=len(counts))
-            token_ids.astype(dtype).tofile(file)
+            file.write(token_ids.astype(dtype).tobytes())  # `tofile` hides why it failed
     unknown = 0 if tokenizer.unknown_id is None else int(counts[tokenizer.unknown_id])
     tokens = TokenFile(
         path=path,
@@ -90,11 +105,12 @@ def tokenize(text: Text, tokenizer: Tokenizer) -> TokenFile:
         num_tokens=int(counts.sum()),
         num_bytes=text.num_bytes,
         num_unknown=unknown,
-        unknown_bytes=text.num_bytes - int(counts @ tokenizer.token_bytes()) if unknown else 0,
+        unknown_bytes=text.num_bytes - int(counts @ of_tokenizer["token_bytes"]) if unknown else 0,
         lossy=tokenizer.kind in LOSSY,
+        **of_tokenizer,
     )
-    fields = {name: value for name, value in asdict(tokens).items() if name != "path"}
-    write_json(about, fields)
+    kept = {"path", *of_tokenizer}
+    write_json(about, {name: value for name, value in asdict(tokens).items() if name not in kept})
     return tokens
 
 
@@ -131,7 +147,7 @@ def training_windows(
         return windows[:, :-1], windows[:, 1:]
 
     starts = scattered_starts(tokens.num_tokens - 1, length, batch_size, seed, first_batch)
-    return without_autotune(starts.map(cut).prefetch(PREFETCHED_BATCHES))
+    return prefetched(starts.map(cut))
 
 
 def scattered_starts(
@@ -218,7 +234,7 @@ def contiguous_windows(
         return {"token_ids": windows[:, :-1], "goes_on": goes_on}, windows[:, 1:]
 
     batches = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max)
-    return without_autotune(batches.map(cut).prefetch(PREFETCHED_BATCHES))
+    return prefetched(batches.map(cut))
 
 
 def scoring_windows(
@@ -240,7 +256,7 @@ def scoring_windows(
         weights float32: 1 where the token counts, 0 where another window counts it and in the
         padding. All batches have the same shape.
     """
-    _check_two(tokens)
+    check_two(tokens)
     num_windows = 1 + max(0, -(-(tokens.num_tokens - 1 - length) // stride))
     num_batches = -(-num_windows // batch_size)
     positions = tf.range(length, dtype=tf.int64)  # (T,)
@@ -255,7 +271,7 @@ def scoring_windows(
     # The last batch is filled up with windows past the end, in which nothing counts.
     starts = tf.data.Dataset.range(0, num_batches * batch_size * stride, stride)
     windows = starts.batch(batch_size, drop_remainder=True).map(cut)
-    return without_autotune(windows.prefetch(PREFETCHED_BATCHES))
+    return prefetched(windows)
 
 
 def scoring_continuations(tokens: TokenFile, length: int, batch_size: int) -> tf.data.Dataset:
@@ -273,7 +289,7 @@ def scoring_continuations(tokens: TokenFile, length: int, batch_size: int) -> tf
         tokens before the window and which of them there are (bool), the window with the token
         before it and without its last, the window, and 1 where a token counts (float32).
     """
-    _check_two(tokens)
+    check_two(tokens)
     num_batches = -(-(tokens.num_tokens - 1) // (length * batch_size))
     positions = tf.range(length, dtype=tf.int64)  # (T,)
 
@@ -291,14 +307,15 @@ def scoring_continuations(tokens: TokenFile, length: int, batch_size: int) -> tf
 
     starts = tf.data.Dataset.range(1, 1 + num_batches * batch_size * length, length)
     windows = starts.batch(batch_size, drop_remainder=True).map(cut)
-    return without_autotune(windows.prefetch(PREFETCHED_BATCHES))
+    return prefetched(windows)
 
 
-def _check_two(tokens: TokenFile) -> None:
+def check_two(tokens: TokenFile) -> None:
+    """Raise `InputError` unless there are two tokens: the first one is not predicted."""
     if tokens.num_tokens < 2:
         raise InputError(
-            "the held-out text has fewer than two tokens, so there is nothing to predict; give a "
-            "longer one."
+            "the text (or its validation split) has fewer than two tokens, so there is nothing to "
+            "predict; give a longer one."
         )
 
 
@@ -323,8 +340,12 @@ def read_windows(tokens: TokenFile, starts: tf.Tensor, length: int) -> tf.Tensor
     return tf.cast(windows, tf.int32)
 
 
-def without_autotune(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Switch off tuning: there is nothing to tune, and its thread can hold up the end for 10 s."""
+def prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Return the batches, some of them made ahead of their use.
+
+    tf.data's tuning is off: there is nothing to tune, and its thread can delay the end of the
+    process by 10 s.
+    """
     options = tf.data.Options()
     options.autotune.enabled = False
-    return dataset.with_options(options)
+    return dataset.prefetch(PREFETCHED_BATCHES).with_options(options)

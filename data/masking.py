@@ -17,7 +17,7 @@ from typing import Literal
 import tensorflow as tf
 
 from ..errors import InputError
-from .batches import PREFETCHED_BATCHES, TokenFile, read_windows, scattered_starts, without_autotune
+from .batches import TokenFile, prefetched, read_windows, scattered_starts
 from .tokenizers import Tokenizer
 
 REPLACED, RANDOM = 0.8, 0.1
@@ -84,7 +84,7 @@ class Masking:
         examples = starts.enumerate(first_batch).map(
             lambda number, starts: self.masked(tokens, starts, number)
         )
-        return without_autotune(examples.prefetch(PREFETCHED_BATCHES))
+        return prefetched(examples)
 
     def scoring_examples(self, tokens: TokenFile, batch_size: int) -> tf.data.Dataset:
         """Return the examples of a text side by side, masked in the same way each time.
@@ -97,9 +97,7 @@ class Masking:
         batch_size = min(batch_size, number)
         starts = tf.data.Dataset.range(0, number * self.num_text_tokens, self.num_text_tokens)
         starts = starts.batch(batch_size, drop_remainder=True).enumerate()
-        return without_autotune(
-            starts.map(lambda number, starts: self.masked(tokens, starts, number))
-        )
+        return prefetched(starts.map(lambda number, starts: self.masked(tokens, starts, number)))
 
     def check(self, tokens: TokenFile) -> None:
         """Refuse a text that is shorter than one example, and an example that has no room for text.

@@ -210,12 +210,12 @@ class Tokenizer:
             followed by more of its word. Special tokens do neither.
         """
         if self.kind == "wordpiece":
-            names = map(self.name, range(self.vocab_size))
+            names = map(self._backend.id_to_token, range(self.vocab_size))
             goes_on = np.array([name.startswith("##") for name in names])
             may_go_on = np.ones_like(goes_on)
         else:
             # A part of a character decodes as the replacement character.
-            texts = [self.token(token_id) for token_id in range(self.vocab_size)]
+            texts = [self.text_of(token_id) for token_id in range(self.vocab_size)]
             goes_on = np.array([_is_in_word(text[:1]) for text in texts])
             may_go_on = np.array([_is_in_word(text[-1:]) for text in texts])
         outside = [*self._special_ids.values()]
@@ -239,22 +239,23 @@ class Tokenizer:
         """Return the text of the ids, shape (number of tokens,)."""
         return self._backend.decode(np.asarray(token_ids).tolist(), skip_special_tokens=False)
 
-    def token(self, token_id: int) -> str:
+    def text_of(self, token_id: int) -> str:
         """Return the token with this id as readable text."""
         return self.decode([token_id])
-
-    def name(self, token_id: int) -> str:
-        """Return the token with this id as the vocabulary has it, such as "##ing"."""
-        return self._backend.id_to_token(token_id)
 
     def token_bytes(self) -> np.ndarray:
         """Return how many UTF-8 bytes of text each token stands for: int64, (vocab_size,).
 
-        The unknown token, whose text may be anything, has 0, and special tokens, which stand for
-        none. Tokens of a byte-level vocabulary that are no whole character count as the replacement
-        character.
+        Special tokens, which stand for no text, have 0, and so has the unknown token, whose text
+        may be anything.
         """
-        lengths = [len(self.token(token_id).encode()) for token_id in range(self.vocab_size)]
+        tokens = range(self.vocab_size)
+        if self.kind == "byte":
+            lengths = [1 for _ in tokens]
+        elif self.kind == "bpe":  # a character for each byte
+            lengths = [len(self._backend.id_to_token(token_id)) for token_id in tokens]
+        else:
+            lengths = [len(self.text_of(token_id).encode()) for token_id in tokens]
         for token_id in (self._unknown_id, *self._special_ids.values()):
             if token_id is not None:
                 lengths[token_id] = 0
@@ -300,6 +301,10 @@ def train(
             least the 256 bytes); byte and char have as many as there are.
         special_tokens: names of tokens that stand for no text, such as `BERT_TOKENS`; they get the
             last ids and count towards `vocab_size`.
+
+    Raises:
+        InputError: if `vocab_size` has no room for the special tokens and one more, or for all
+            characters of the text, which wordpiece and unigram need.
     """
     least = len(special_tokens) + 1
     if vocab_size < least and kind not in ("byte", "char"):
@@ -403,13 +408,13 @@ def _wordpiece(text: Text, vocab_size: int) -> tokenizers.Tokenizer:
 def _characters_inside_words(parts: Iterable[str]) -> list[str]:
     """Return the characters that follow another one in a word as BERT splits words."""
 
-    def is_in_word(character: str) -> bool:
+    def is_no_break(character: str) -> bool:
         return not (character.isspace() or unicodedata.category(character)[0] == "P")
 
     pairs: set[tuple[str, str]] = set()
     for part in parts:
         pairs.update(itertools.pairwise(part))
-    return sorted({second for pair in pairs for second in pair[1:] if all(map(is_in_word, pair))})
+    return sorted({second for pair in pairs for second in pair[1:] if all(map(is_no_break, pair))})
 
 
 def _is_in_word(character: str) -> bool:

@@ -7,9 +7,6 @@ examples at once (micro; with one label an example, all three are then the accur
 correlation coefficient (MCC) is 1 for right labels and about 0 for guessed ones, however unequal
 the classes.
 
-The expected calibration error (Guo et al. 2017) tells whether a system that says 80 % is right in
-80 % of the cases. It has no reference tool and is computed here.
-
 Letters: N examples, C classes, R draws.
 """
 
@@ -21,6 +18,7 @@ import sklearn
 from scipy import sparse
 from sklearn import metrics
 
+from . import calibration
 from .examples import check_pairs
 from .precision_recall import ClassScores, Counts, class_scores
 from .report import Report
@@ -147,14 +145,9 @@ def confusion(
     return labels, metrics.confusion_matrix(gold, predicted, labels=range(len(labels)))
 
 
-def calibration_error(
-    correct: Sequence[bool], confidences: Sequence[float], num_bins: int = 15
-) -> Score:
-    """Return the expected calibration error.
+def calibration_error(correct: Sequence[bool], confidences: Sequence[float]) -> Score:
+    """Return the expected calibration error: see `calibration`.
 
-        ECE = sum_b |B_b| / N * |accuracy(B_b) - confidence(B_b)|    (Guo et al. 2017, equation 3)
-
-    Examples are binned by confidence, bin b from (b - 1) / num_bins, without it, to b / num_bins.
     Chance alone makes it larger than zero, in the draws as in the examples, so that the interval of
     a small error lies above it.
 
@@ -164,7 +157,6 @@ def calibration_error(
     Args:
         correct: whether each example got the right label.
         confidences: the probability that the system gave to the label, from 0 to 1.
-        num_bins: how many bins of equal width.
 
     Raises:
         InputError: if there are not as many of both.
@@ -172,11 +164,12 @@ def calibration_error(
     check_pairs(correct, confidences)
     confidences = np.asarray(confidences, np.float64)
     gaps = np.asarray(correct, np.float64) - confidences
-    bins = np.clip(np.ceil(confidences * num_bins).astype(int) - 1, 0, num_bins - 1)
-    table = gaps[:, None] * (bins[:, None] == np.arange(num_bins))  # (N, bins)
-    error, drawn = (np.abs(sums).sum(-1) / len(gaps) for sums in (table.sum(0), drawn_sums(table)))
-    signature = f"Guo et al. 2017|bins:{num_bins} of equal width"
-    return Score(float(error), drawn, len(gaps), signature)
+    bins = calibration.bins_of(confidences)
+    table = gaps[:, None] * (bins[:, None] == np.arange(calibration.NUM_BINS))  # (N, bins)
+    error, drawn = (
+        calibration.expected_error(sums, len(gaps)) for sums in (table.sum(0), drawn_sums(table))
+    )
+    return Score(float(error), drawn, len(gaps), calibration.SIGNATURE)
 
 
 def _coded(

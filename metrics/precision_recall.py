@@ -85,14 +85,10 @@ class ClassScores:
     f1: Score
     support: int
 
-    def to_json(self) -> dict[str, object]:
-        """Return the scores and the support."""
-        return {
-            "precision": self.precision.to_json(),
-            "recall": self.recall.to_json(),
-            "F1": self.f1.to_json(),
-            "support": self.support,
-        }
+    @property
+    def by_name(self) -> dict[str, Score]:
+        """The scores by name."""
+        return {"precision": self.precision, "recall": self.recall, "F1": self.f1}
 
 
 def class_scores(

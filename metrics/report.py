@@ -53,27 +53,42 @@ class Line:
     difference: Difference | None = None
 
 
-def chosen(wanted: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Return the names that were asked for, or all.
+def chosen(
+    wanted: Sequence[str], names: Sequence[str], of_classes: Sequence[str] = ()
+) -> list[str]:
+    """Return the names that were asked for, or all but those of classes.
 
-    >>> chosen(["f1-macro"], ["accuracy", "F1 macro"])
-    ['F1 macro']
+    >>> chosen(["f1-macro", "f1-spam"], ["accuracy", "F1 macro"], ["F1 ham", "F1 spam"])
+    ['F1 macro', 'F1 spam']
 
     Args:
-        wanted: names as in `--metrics`: small letters, hyphens for spaces.
+        wanted: names as in `--metrics`: small letters, hyphens for spaces; where labels differ in
+            their capitals alone, the label as it is.
         names: the names that there are.
+        of_classes: names of scores of single classes, which may be asked for, too.
 
     Raises:
         InputError: if one is none of them.
     """
-    by_option = {re.sub("[ ,]+", "-", name.lower()): name for name in names}
+    given = {_option(name): name for name in (*of_classes, *names)}
+    by_option = {option.lower(): name for option, name in given.items()} | given
+    found = []
     for name in wanted:
-        if name.lower() not in by_option:
+        option = _option(name)
+        if option.lower() not in by_option:
+            each = ", and of each label f1-LABEL, precision-LABEL, recall-LABEL"
             raise InputError(
-                f"--metrics has '{name}'; there are {', '.join(by_option)}"
-                f"{did_you_mean(name.lower(), by_option)}"
+                f"--metrics has '{name}'; there are {', '.join(map(_option, names)).lower()}"
+                f"{each if of_classes else ''}{did_you_mean(option.lower(), by_option)}"
             )
-    return [by_option[name.lower()] for name in wanted] or list(names)
+        found.append(by_option.get(option) or by_option[option.lower()])
+    return found or list(names)
+
+
+def _option(name: str) -> str:
+    """Return how a score is asked for; the label of a class keeps its capitals."""
+    first, *others = re.sub("[ ,]+", "-", name).partition("-")
+    return first.lower() + "".join(others)
 
 
 def compare(
@@ -84,17 +99,31 @@ def compare(
     Args:
         report: the system's scores.
         baseline: those of the system to compare with.
-        metrics: which scores are wanted, all if none is named.
+        metrics: which scores are wanted, those of classes as "f1-LABEL"; without any, all but those
+            of classes.
 
     Raises:
         InputError: if there is no such score.
     """
-    lines = []
-    for name in chosen(metrics, list(report.scores)):
-        score = report.scores[name]
-        other = baseline.scores.get(name) if baseline else None
-        lines.append(Line(name, score, other, score.against(other) if other else None))
-    return lines
+    of_classes, others = _of_classes(report), {}
+    if baseline:
+        others = _of_classes(baseline) | baseline.scores
+    names = chosen(metrics, list(report.scores), list(of_classes))
+    scores = of_classes | report.scores
+    return [_line(name, scores[name], others.get(name)) for name in names]
+
+
+def _of_classes(report: Report) -> dict[str, Score]:
+    """Return the scores of each class by names such as "F1 spam"."""
+    return {
+        f"{kind} {label}": score
+        for label, scores in report.classes.items()
+        for kind, score in scores.by_name.items()
+    }
+
+
+def _line(name: str, score: Score, baseline: Score | None) -> Line:
+    return Line(name, score, baseline, score.against(baseline) if baseline else None)
 
 
 def table(lines: Sequence[Line]) -> Table:
@@ -104,13 +133,17 @@ def table(lines: Sequence[Line]) -> Table:
     rows = _table("metric", "score", "95 %", *columns)
     for line in lines:
         digits = _digits(line.score)
-        cells = [line.name, *_shown(line.score, digits)]
+        cells = [Text(line.name), *_shown(line.score, digits)]
         if line.difference:
-            cells += [*_shown(line.baseline, digits), *_shown(line.difference, digits, sign="+")]
-            p_value = line.difference.p_value
-            cells.append("-" if math.isnan(p_value) else f"{p_value:.4f}")
+            cells += [*_shown(line.baseline, digits), *_difference(line, digits)]
         rows.add_row(*cells)
     return rows
+
+
+def _difference(line: Line, digits: int) -> tuple[str, str, str]:
+    p_value = line.difference.p_value
+    shown = "-" if math.isnan(p_value) else f"{p_value:.4f}"
+    return *_shown(line.difference, digits, sign="+"), shown
 
 
 def shown(score: Score) -> str:
@@ -132,12 +165,25 @@ def _shown(score: Score | Difference, digits: int, sign: str = "") -> tuple[str,
     return value, "-" if score.interval is None else " to ".join(map(form.format, score.interval))
 
 
-def class_table(classes: Mapping[str, ClassScores]) -> Table:
-    """Return precision, recall and F1 of each class as a table."""
-    shown = _table("", "precision", "recall", "F1", "of")
+def class_table(
+    classes: Mapping[str, ClassScores], baseline: Mapping[str, ClassScores] | None = None
+) -> Table:
+    """Return precision, recall and F1 of each class as a table, F1 with its 95 % interval.
+
+    Args:
+        classes: the scores by class.
+        baseline: those of a system to compare with, by F1; a class that it has not is not compared.
+    """
+    columns = ("baseline F1", "difference", "95 %", "p") if baseline else ()
+    shown = _table("", "precision", "recall", "F1", "95 %", *columns, "of")
     for name, scores in classes.items():
-        values = (scores.precision, scores.recall, scores.f1)
-        cells = (f"{score.value:.4f}" for score in values)
+        cells = [f"{score.value:.4f}" for score in scores.by_name.values()]
+        cells.append(_shown(scores.f1, 4)[1])
+        if baseline and name in baseline:
+            line = _line("F1", scores.f1, baseline[name].f1)
+            cells += [f"{line.baseline.value:.4f}", *_difference(line, 4)]
+        else:
+            cells += ["-"] * len(columns)
         shown.add_row(Text(name), *cells, f"{scores.support:,}")
     return shown
 
@@ -165,7 +211,6 @@ def remarks(lines: Sequence[Line]) -> Iterator[str]:
         signatures.setdefault(line.score.signature, []).append(line.name)
     for signature, names in signatures.items():
         yield signature if len(signatures) == 1 else f"{', '.join(names)}: {signature}"
-    first = lines[0].score
     tests: dict[str, list[str]] = {}
     for line in lines:
         if line.baseline:
@@ -173,7 +218,8 @@ def remarks(lines: Sequence[Line]) -> Iterator[str]:
     told = ""
     for test, names in tests.items():
         told += f"; p: {test}" if len(tests) == 1 else f"; p of {', '.join(names)}: {test}"
-    yield f"95 %: bootstrap, {len(first.drawn):,} draws of {first.num_examples:,} examples{told}"
+    sizes = " or ".join(f"{size:,}" for size in {line.score.num_examples: None for line in lines})
+    yield f"95 %: bootstrap, {len(lines[0].score.drawn):,} draws of {sizes} examples{told}"
 
 
 def parts(
@@ -188,10 +234,15 @@ def parts(
     """
     yield table(lines)
     if report.classes:
-        yield class_table(report.classes)
+        yield class_table(report.classes, baseline.classes if baseline else None)
+    notes = (*report.notes, *(baseline.notes if baseline else ()))
     if report.confusion and len(report.confusion[0]) <= MOST_LABELS_SHOWN:
         yield confusion_table(*report.confusion)
-    notes = (*report.notes, *(baseline.notes if baseline else ()))
+    elif report.confusion:
+        notes += (
+            f"The confusion matrix is not shown, as it has {len(report.confusion[0]):,} labels and "
+            f"there is room for {MOST_LABELS_SHOWN}; --json FILE writes it.",
+        )
     yield from (*remarks(lines), *dict.fromkeys(notes))
 
 
@@ -206,18 +257,41 @@ def show(shown: Iterable[Table | str]) -> None:
             console.print(part)
 
 
-def to_json(lines: Sequence[Line], report: Report) -> dict[str, Any]:
-    """Return the scores, the intervals and what they were computed from."""
-    scores = {}
-    for line in lines:
-        scores[line.name] = line.score.to_json()
-        if line.difference:
-            scores[line.name]["baseline"] = line.baseline.to_json()
-            scores[line.name]["difference"] = line.difference.to_json()
+def to_json(
+    lines: Sequence[Line], report: Report, baseline: Report | None = None
+) -> dict[str, Any]:
+    """Return the scores, the intervals and what they were computed from.
+
+    Args:
+        lines: what `compare` made of the scores.
+        report: the system's scores.
+        baseline: those of the system that its classes are compared with.
+    """
+    scores = {line.name: _line_to_json(line) for line in lines}
     content: dict[str, Any] = {"examples": lines[0].score.num_examples, "scores": scores}
     if report.classes:
-        content["classes"] = {name: each.to_json() for name, each in report.classes.items()}
+        others = baseline.classes if baseline else {}
+        content["classes"] = {
+            name: _class_to_json(each, others.get(name)) for name, each in report.classes.items()
+        }
     if report.confusion:
         labels, matrix = report.confusion
         content["confusion"] = {"labels": labels, "matrix": matrix.tolist()}
     return content
+
+
+def _line_to_json(line: Line) -> dict[str, Any]:
+    content = line.score.to_json()
+    if line.difference:
+        content["baseline"] = line.baseline.to_json()
+        content["difference"] = line.difference.to_json()
+    return content
+
+
+def _class_to_json(scores: ClassScores, baseline: ClassScores | None) -> dict[str, Any]:
+    others = baseline.by_name if baseline else {}
+    content: dict[str, Any] = {
+        name: _line_to_json(_line(name, score, others.get(name)))
+        for name, score in scores.by_name.items()
+    }
+    return {**content, "support": scores.support}

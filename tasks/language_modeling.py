@@ -20,7 +20,7 @@ from ..data import batches
 from ..data.batches import TokenFile, scoring_windows
 from ..data.text import Text
 from ..errors import InputError
-from ..metrics.language import LanguageScore
+from ..metrics.language import BITS_PER_UNKNOWN_BYTE, LanguageScore, Tally
 from ..models.compiled import compiled
 from ..models.configs import NGramConfig
 from ..models.decoding import generate
@@ -28,13 +28,11 @@ from ..models.families import Model
 from ..models.language_model import Cache, LanguageModel, Tensor
 from ..models.rnn import CarriedState
 from ..models.sampling import Sampling
-from .losses import CrossEntropy, cross_entropy, sums
+from .losses import CrossEntropy, cross_entropy, judged
 from .task import AS_USUAL, Task, Writing
 
 SAMPLE_TOKENS = 500
 SCORING_BATCH = 32
-BLOCK_TOKENS = 1024
-"""Tokens, about, in a block that the bootstrap draws as one: neighbours depend on each other."""
 STREAM_STRETCH = 256
 """Tokens that a model with a state reads at a time when it scores a text as one stream."""
 
@@ -45,16 +43,23 @@ class BitsPerByte(keras.metrics.MeanMetricWrapper):
 
     Args:
         tokens_per_byte: tokens of the text for each of its UTF-8 bytes.
+        spelling: bits for each byte of the text that unknown tokens take to be spelled out.
     """
 
-    def __init__(self, tokens_per_byte: float, name: str = "bits_per_byte"):
+    def __init__(self, tokens_per_byte: float, spelling: float = 0.0, name: str = "bits_per_byte"):
         bits = tokens_per_byte / math.log(2)
-        super().__init__(fn=lambda y_true, y_pred: bits * cross_entropy(y_true, y_pred), name=name)
-        self.tokens_per_byte = tokens_per_byte
+        super().__init__(
+            fn=lambda y_true, y_pred: bits * cross_entropy(y_true, y_pred) + spelling, name=name
+        )
+        self.tokens_per_byte, self.spelling = tokens_per_byte, spelling
 
     def get_config(self) -> dict:
         """Return the constructor's arguments."""
-        return {"tokens_per_byte": self.tokens_per_byte, "name": self.name}
+        return {
+            "tokens_per_byte": self.tokens_per_byte,
+            "spelling": self.spelling,
+            "name": self.name,
+        }
 
 
 def score(
@@ -84,7 +89,7 @@ def score(
         InputError: if the stride is not from 1 to `length`.
     """
     if stride is None and model.max_length is None:
-        sums = _sums_of_stream(model, tokens)
+        predictions = _predictions_of_stream(model, tokens)
     else:
         length = length or model.config.context_length
         stride = max(1, length // 2) if stride is None else stride
@@ -92,76 +97,79 @@ def score(
             raise InputError(
                 f"the stride is {stride}; windows of {length} tokens need one from 1 to {length}."
             )
-        sums = sums_of_windows(model, scoring_windows(tokens, length, stride, batch_size))
-    return to_score(model, tokens, sums)
+        windows = scoring_windows(tokens, length, stride, batch_size)
+        predictions = predictions_of_windows(model, windows)
+    return to_score(model, tokens, predictions)
 
 
 def to_score(
-    model: LanguageModel, tokens: TokenFile, sums: Iterable[tuple[Tensor, ...]]
+    model: LanguageModel, tokens: TokenFile, predictions: Iterable[np.ndarray]
 ) -> LanguageScore:
-    """Add up what batches gave for all tokens but the first: nats, right answers, tokens."""
-    sums = np.array([[float(value) for value in batch] for batch in sums])  # (batches, 3)
-    nats, correct, _ = sums.sum(axis=0)
-    (first,) = tokens.read([0], 1)[0]
-    nats -= float(ops.log_softmax(model.first_logits())[int(first)])
-    return LanguageScore(
-        nats=nats,
-        correct=round(correct),
-        num_tokens=tokens.num_tokens,
-        num_bytes=tokens.num_bytes,
-        num_unknown=tokens.num_unknown,
-        unknown_bytes=tokens.unknown_bytes,
-        lossy=tokens.lossy,
-        blocks=_blocks(sums),
-    )
+    """Add up what is known of the predictions of all tokens but the first.
+
+    Args:
+        model: the model, which knows what may come first.
+        tokens: the text.
+        predictions: of the tokens in their order, any number (3, n) at a time: see `judged`.
+    """
+    (first,) = tokens.read([0], 1)
+    tally, position = Tally(tokens.num_bytes), 1
+    first_logits = ops.convert_to_tensor(model.first_logits())[None]  # (1, V)
+    _count(tally, tokens, first, ops.convert_to_numpy(judged(first.astype("int32"), first_logits)))
+    for judgements in predictions:
+        (token_ids,) = tokens.read([position], judgements.shape[1])
+        _count(tally, tokens, token_ids, judgements)
+        position += len(token_ids)
+    return LanguageScore(tally.stretches, tokens.num_unknown, tokens.lossy)
 
 
-def _blocks(sums: np.ndarray) -> tuple[float, ...]:
-    """Return the loss of each stretch of about `BLOCK_TOKENS` tokens: (batches, 3) to floats."""
-    block = np.cumsum(sums[:, 2]) // BLOCK_TOKENS
-    _, starts = np.unique(block, return_index=True)
-    nats, _, counted = np.add.reduceat(sums, starts, axis=0).T
-    whole = counted > BLOCK_TOKENS / 2  # the last may be short
-    return tuple((nats[whole] / counted[whole]).tolist())
+def _count(tally: Tally, tokens: TokenFile, token_ids: np.ndarray, judgements: np.ndarray) -> None:
+    tally.add(*judgements, tokens.bytes_of(token_ids), token_ids == tokens.unknown_id)
 
 
-def sums_of_windows(
+def predictions_of_windows(
     model: LanguageModel, windows: Iterable, xla: bool | None = None
-) -> Iterator[tuple[Tensor, ...]]:
-    """Yield nats, right answers and tokens of each batch of windows, each for itself.
+) -> Iterator[np.ndarray]:
+    """Yield what is known of the predictions of each batch of windows, each for itself.
 
     Args:
         model: the model.
-        windows: batches of what the model takes, next token ids (B, T) and weights (B, T).
+        windows: batches of what the model takes, next token ids (B, T) and weights (B, T): 1 where
+            a token counts, else 0.
         xla: whether XLA compiles it; None: if the model prefers it.
+
+    Yields:
+        (3, n) float32 for the n tokens that count, in their order: see `judged`.
     """
-    sums, _ = _compiled_sums(model, model.prefers_xla if xla is None else xla)
-    for batch in windows:
-        yield sums(*batch)
+    judge, _ = _compiled(model, model.prefers_xla if xla is None else xla)
+    for inputs, next_token_ids, weights in windows:
+        judgements = ops.convert_to_numpy(judge(inputs, next_token_ids))  # (3, B, T)
+        yield judgements[:, np.asarray(weights) > 0]
 
 
-def _sums_of_stream(model: LanguageModel, tokens: TokenFile) -> Iterator[tuple[Tensor, ...]]:
-    """Yield nats, right answers and tokens of each stretch of the text, one after the other."""
-    _, sums = _compiled_sums(model, model.prefers_xla)
+def _predictions_of_stream(model: LanguageModel, tokens: TokenFile) -> Iterator[np.ndarray]:
+    """Yield what is known of the predictions of each stretch of the text, one after the other."""
+    _, judge = _compiled(model, model.prefers_xla)
     cache = model.initial_cache(1, tokens.num_tokens)
     stretches = scoring_windows(tokens, STREAM_STRETCH, STREAM_STRETCH, batch_size=1)
-    for n, stretch in enumerate(stretches):
-        *of_stretch, cache = sums(*stretch, cache, np.int32(n * STREAM_STRETCH))
-        yield tuple(of_stretch)
+    for n, (token_ids, next_token_ids, weights) in enumerate(stretches):
+        index = np.int32(n * STREAM_STRETCH)
+        judgements, cache = judge(token_ids, next_token_ids, cache, index)  # (3, 1, T)
+        yield ops.convert_to_numpy(judgements)[:, np.asarray(weights) > 0]
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled_sums(model: LanguageModel, xla: bool) -> tuple[Callable, Callable]:
-    """Return the compiled functions from a batch to its sums, made by an earlier call if any."""
+def _compiled(model: LanguageModel, xla: bool) -> tuple[Callable, Callable]:
+    """Return the compiled functions that judge a batch, made by an earlier call if any."""
 
-    def of_windows(inputs: Tensor, next_token_ids: Tensor, weights: Tensor) -> tuple:
-        return sums(next_token_ids, model(inputs), weights)
+    def of_windows(inputs: Tensor, next_token_ids: Tensor) -> Tensor:
+        return judged(next_token_ids, model(inputs))
 
     def of_stretch(
-        token_ids: Tensor, next_token_ids: Tensor, weights: Tensor, cache: Cache, index: Tensor
-    ) -> tuple:
+        token_ids: Tensor, next_token_ids: Tensor, cache: Cache, index: Tensor
+    ) -> tuple[Tensor, Cache]:
         logits, cache = model.extend(token_ids, cache, index)  # (1, T, V)
-        return *sums(next_token_ids, logits, weights), cache
+        return judged(next_token_ids, logits), cache
 
     return tuple(compiled(function, model, xla) for function in (of_windows, of_stretch))
 
@@ -175,7 +183,9 @@ class LanguageModeling(Task):
 
     def encode(self, text: Text) -> TokenFile:
         """Return the text as tokens."""
-        return batches.tokenize(text, self.tokenizer)
+        tokens = batches.tokenize(text, self.tokenizer)
+        batches.check_two(tokens)
+        return tokens
 
     def steps_per_epoch(self, examples: TokenFile) -> float:
         """Return how many steps make one pass over the text."""
@@ -201,10 +211,12 @@ class LanguageModeling(Task):
         return CarriedState(model, self.train.batch_size, dtype=self.train.policy)
 
     def objectives(self, examples: TokenFile) -> dict[str, Any]:
-        """Return the loss, and bits per byte."""
+        """Return the loss and, unless the tokenizer is lossy, bits per byte."""
+        spelling = BITS_PER_UNKNOWN_BYTE * (examples.unknown_bytes + examples.num_unknown)
+        bits = BitsPerByte(examples.num_tokens / examples.num_bytes, spelling / examples.num_bytes)
         return {
             "loss": CrossEntropy(self.train.label_smoothing),
-            "weighted_metrics": [BitsPerByte(examples.num_tokens / examples.num_bytes)],
+            "weighted_metrics": [] if examples.lossy else [bits],
         }
 
     def score_in_training(self, model: Model, examples: TokenFile, limit: int) -> LanguageScore:
@@ -221,7 +233,13 @@ class LanguageModeling(Task):
         stride: int | None = None,
     ) -> LanguageScore:
         """Score every token once, from the tokens before it: see `score`."""
-        return score(model, batches.head(examples, limit or examples.num_tokens), stride=stride)
+        examples = batches.head(examples, limit or examples.num_tokens)
+        return score(model, examples, stride=stride, batch_size=self.scoring_batch)
+
+    @property
+    def scoring_batch(self) -> int:
+        """How many windows are scored at a time: no more than training has room for."""
+        return min(SCORING_BATCH, self.train.batch_size // self.train.accumulate)
 
     @property
     def start(self) -> str:

@@ -26,17 +26,15 @@ def cross_entropy(right: Tensor, logits: Tensor, label_smoothing: float = 0.0) -
     return loss
 
 
-def sums(right: Tensor, logits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the sums of nats, of right answers and of weights, each prediction as its weight says.
+def judged(right: Tensor, logits: Tensor) -> Tensor:
+    """Return what scores are made of, of each prediction: ids (...), logits (..., V) to (3, ...).
 
-    Args:
-        right: as for `cross_entropy`.
-        logits: as for `cross_entropy`.
-        weights: how much each prediction counts, in the shape of `right`.
+    That is -log P of the right answer in nats, whether the likeliest one is right (1 or 0), and the
+    probability of the likeliest, all float32.
     """
     is_right = ops.cast(ops.argmax(logits, axis=-1) == right, "float32")
-    nats = cross_entropy(right, logits)
-    return ops.sum(weights * nats), ops.sum(weights * is_right), ops.sum(weights)
+    confidence = ops.exp(ops.max(logits, axis=-1) - ops.logsumexp(logits, axis=-1))
+    return ops.stack([cross_entropy(right, logits), is_right, confidence])
 
 
 @keras.saving.register_keras_serializable(package="kerazoo")

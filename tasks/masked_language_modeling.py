@@ -13,7 +13,7 @@ Shapes: B batch, T positions, M positions to predict, V vocabulary.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,10 +30,11 @@ from ..errors import InputError
 from ..metrics.masked import MaskedScore
 from ..models.bert import BERT
 from ..models.compiled import compiled
-from .losses import CrossEntropy, sums
+from .losses import CrossEntropy, judged
 from .task import AS_USUAL, Task, Writing
 
 SCORING_BATCH = 32
+"""The same for all models, as what is hidden depends on it."""
 SCORING_SEED = 0
 """Held-out text is always masked in the same way, whatever the seed of the training."""
 PSEUDO_TOKENS = 2_000
@@ -104,8 +105,10 @@ class MaskedLanguageModeling(Task):
         """Score without the pseudo-perplexity, which takes long."""
         at_least_one = self.masking(SCORING_SEED).num_text_tokens
         examples = batches.head(examples, max(limit, at_least_one))
-        sums = np.sum([list(map(float, batch)) for batch in self._sums(model, examples)], axis=0)
-        return MaskedScore(*sums.tolist())
+        masking = self.masking(SCORING_SEED)
+        count = _compiled_counts(model)
+        counted = [count(*batch) for batch in masking.scoring_examples(examples, SCORING_BATCH)]
+        return MaskedScore(np.concatenate(list(map(ops.convert_to_numpy, counted))))
 
     def score(
         self,
@@ -116,15 +119,7 @@ class MaskedLanguageModeling(Task):
     ) -> MaskedScore:
         """Score hidden tokens, the question about sentences, and the pseudo-perplexity."""
         score = self.score_in_training(model, examples, limit or examples.num_tokens)
-        log_probs = self.pseudo_log_probs(model, examples, PSEUDO_TOKENS)
-        return score.with_pseudo_log_probs(tuple(log_probs.tolist()))
-
-    def _sums(self, model: BERT, examples: TokenFile) -> Iterator[tuple]:
-        """Yield what each batch adds to the sums of `MaskedScore`."""
-        sums = _compiled_sums(model)
-        masking = self.masking(SCORING_SEED)
-        for inputs, targets, weights in masking.scoring_examples(examples, SCORING_BATCH):
-            yield sums(inputs, targets, weights)
+        return score.with_pseudo_log_probs(self.pseudo_log_probs(model, examples, PSEUDO_TOKENS))
 
     def pseudo_log_probs(self, model: BERT, examples: TokenFile, limit: int) -> np.ndarray:
         """Return log P(token | all others around it) of the first tokens, natural logarithm.
@@ -133,13 +128,16 @@ class MaskedLanguageModeling(Task):
             model: the model.
             examples: the text, which is cut into windows side by side.
             limit: about how many tokens to hide, one by one.
+
+        Returns:
+            (windows, tokens of a window).
         """
         length = min(self.model.context_length - 2, examples.num_tokens)
         num_windows = max(1, min(limit, examples.num_tokens) // length)
         windows = examples.read(range(0, num_windows * length, length), length)
         token_ids = np.stack([self._framed(window) for window in windows])  # (windows, T)
         log_probs = _compiled_log_probs(model, self.tokenizer.special_id(MASK))(token_ids)
-        return ops.convert_to_numpy(log_probs)[:, 1:-1].ravel()
+        return ops.convert_to_numpy(log_probs)[:, 1:-1]
 
     # === What a person asks of it ===
 
@@ -171,7 +169,7 @@ class MaskedLanguageModeling(Task):
         k = min(k, self.tokenizer.vocab_size)
         ids, probabilities = model.fill(self._framed(token_ids)[None], mask_id, k)
         return [
-            Filling(tuple(map(self.tokenizer.token, of_mask)), tuple(shares))
+            Filling(tuple(map(self.tokenizer.text_of, of_mask)), tuple(shares))
             for of_mask, shares in zip(ids.tolist(), probabilities.tolist(), strict=True)
         ]
 
@@ -179,7 +177,7 @@ class MaskedLanguageModeling(Task):
         """Return each text with its masks filled, and below it what else might stand there."""
         return [_filled(prompt, self.fill_masks(model, prompt)) for prompt in prompts]
 
-    def to_json(
+    def generate_json(
         self, model: BERT, prompts: Sequence[str], how: Writing = AS_USUAL
     ) -> list[dict[str, Any]]:
         """Return what might stand in each [MASK] of each text as what `json.dumps` accepts."""
@@ -241,13 +239,16 @@ def _compiled_log_probs(model: BERT, mask_id: int) -> Callable:
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled_sums(model: BERT) -> Callable:
-    """Return the compiled function from a batch to its sums, made by an earlier call if any."""
+def _compiled_counts(model: BERT) -> Callable:
+    """Return the compiled function from a batch to what `MaskedScore` counts in each example."""
 
-    def of_batch(inputs: dict, targets: dict, weights: dict) -> tuple:
-        logits, result = model(inputs), []
+    def of_batch(inputs: dict, targets: dict, weights: dict) -> tf.Tensor:
+        logits, counted = model(inputs), []
         for name in ("mask_logits", "sentence_logits"):
-            result += sums(targets[name], logits[name], weights[name])
-        return tuple(result)
+            judgements = judged(targets[name], logits[name])
+            for values in (judgements[0], judgements[1], ops.ones_like(judgements[0])):
+                counts = ops.reshape(weights[name] * values, (values.shape[0], -1))
+                counted += [ops.sum(counts, axis=1)]
+        return ops.stack(counted, axis=1)  # (B, 6)
 
     return compiled(of_batch, model, model.prefers_xla)

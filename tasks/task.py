@@ -11,6 +11,7 @@ from ..data.records import Records
 from ..data.text import Text
 from ..data.tokenizers import Tokenizer
 from ..errors import InputError
+from ..metrics.report import Report
 from ..models import families
 from ..models.configs import ModelConfig
 from ..models.families import Model
@@ -61,7 +62,8 @@ class Score(Protocol):
     """The score that decides which model is kept, the highest being best; None if the loss does,
     the lowest being best."""
     bits_per_byte: float | None
-    """How long the text would be, compressed with the model; None where that has no meaning."""
+    """Bits that each byte of the text would take, compressed with the model; None where that has no
+    meaning."""
 
     def columns(self) -> dict[str, Any]:
         """Return the scores as the columns of the table that compares runs."""
@@ -71,6 +73,13 @@ class Score(Protocol):
 
     def to_json(self) -> dict[str, Any]:
         """Return the scores and what they were counted from."""
+
+
+class FinalScore(Score, Protocol):
+    """A score on a whole split, as `evaluate.py` shows it."""
+
+    report: Report
+    """All scores with their intervals."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +166,7 @@ class Task:
         examples: Examples,
         limit: int | None = None,
         stride: int | None = None,
-    ) -> Score:
+    ) -> FinalScore:
         """Score a model on a split, as `evaluate.py` shows it.
 
         Args:
@@ -210,7 +219,7 @@ class Task:
         """
         raise InputError("this run answers in text alone; ask for it with `generate`.")
 
-    def to_json(
+    def generate_json(
         self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL
     ) -> list[dict[str, Any]]:
         """Return what the model makes of each prompt as what `json.dumps` accepts: see `write`."""

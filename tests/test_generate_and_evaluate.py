@@ -12,9 +12,10 @@ import pytest
 from rich.console import Console
 
 import kerazoo
-from kerazoo import evaluate, generate
+from kerazoo import evaluate, generate, runs
 from kerazoo.data.datasets import DataConfig
 from kerazoo.errors import InputError
+from kerazoo.metrics import generation
 from kerazoo.models.configs import GPTConfig, RNNConfig
 from kerazoo.models.sampling import Sampling
 from kerazoo.recipe import Recipe
@@ -96,6 +97,21 @@ def test_stop_text_ends_a_continuation_and_is_left_out(folders, capsys):
         capsys, folders / "gpt-char", "the cat", "--stop", "\\n", "--max-tokens", 200, "--seed", 1
     )
     assert out.count("\n") == 1
+
+
+def test_what_was_written_as_json_can_be_scored(folders, tmp_path, capsys):
+    options = ("--samples", 3, "--seed", 1, "--max-tokens", 60, "--json")
+    written = tmp_path / "written.jsonl"
+    written.write_text(write(capsys, folders / "gpt-char", "a dog", *options), encoding="utf-8")
+    texts = [json.loads(line)["text"] for line in written.read_text(encoding="utf-8").splitlines()]
+    assert any("\n" in text for text in texts)
+    scores = tmp_path / "scores.json"
+    options = ("--task", "generation", "--predictions", written, "--json", scores)
+    evaluate.main(["files", *map(str, options)])
+    content = json.loads(scores.read_text(encoding="utf-8"))
+    expected = generation.score([text.removeprefix("a dog") for text in texts])
+    for name, score in expected.items():
+        assert content["scores"][name]["value"] == pytest.approx(score.value)
 
 
 def test_a_prompt_comes_from_a_pipe(folders, capsys, monkeypatch):
@@ -186,6 +202,54 @@ def test_runs_are_compared_on_held_out_text_in_the_same_unit(folders, tmp_path, 
     assert files["chart"].read_bytes().startswith(b"\x89PNG")
 
 
+def test_language_models_are_compared_by_a_paired_test(folders, tmp_path, capsys):
+    gpt, lstm = folders / "gpt-char", folders / "lstm-bpe"
+    options = ["--split", "train", "--json", str(tmp_path / "scores.json")]
+    evaluate.main([str(gpt), "--baseline", str(lstm), *options])
+    out = capsys.readouterr().out
+    assert "gpt-char against lstm-bpe" in out
+    assert "paired bootstrap" in out
+    (row,) = json.loads((tmp_path / "scores.json").read_text())
+    scores = row["details"]["scores"]
+    for name in ("bits/byte", "loss", "perplexity", "accuracy", "calibration error"):
+        assert scores[name]["interval"][0] <= scores[name]["interval"][1]
+    # Their tokens are not the same, so that nothing else can be compared.
+    assert [name for name in scores if "difference" in scores[name]] == ["bits/byte"]
+    bits = [
+        evaluate.score(runs.load(folder), split="train").score.bits_per_byte
+        for folder in (gpt, lstm)
+    ]
+    assert scores["bits/byte"]["difference"]["value"] == pytest.approx(bits[0] - bits[1])
+
+    weaker = tmp_path / "weaker"
+    shutil.copytree(gpt, weaker)
+    model = runs.load(weaker).model
+    model.set_weights([0.7 * weight for weight in model.get_weights()])
+    model.save(weaker / "model.keras")
+    evaluate.main([str(gpt), "--baseline", str(weaker), *options])
+    (row,) = json.loads((tmp_path / "scores.json").read_text())
+    losses = [
+        evaluate.score(runs.load(folder), split="train").score.loss for folder in (gpt, weaker)
+    ]
+    difference = row["details"]["scores"]["loss"]["difference"]
+    assert difference["value"] == pytest.approx(losses[0] - losses[1])
+    assert difference["value"] < 0
+    assert "difference" in row["details"]["scores"]["perplexity"]
+
+
+def test_runs_that_cannot_be_scored_so_are_passed_over(folders, tmp_path, capsys):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(folders / "gpt-char", damaged)
+    (damaged / "config.json").write_text("{}")
+    folders, chart = [str(folders / name) for name in ("gpt-char", "lstm-bpe")], tmp_path / "c.png"
+    evaluate.main([*folders, str(damaged), "--chart", str(chart)])
+    out = capsys.readouterr().out
+    assert f"{damaged} is passed over: " in out
+    assert "lstm-bpe" in out
+    with pytest.raises(InputError, match="has no test split"):
+        evaluate.main([*folders, "--split", "test"])
+
+
 def test_a_run_whose_data_are_gone_is_passed_over(folders, tmp_path, capsys):
     gone = tmp_path / "gone"
     shutil.copytree(folders / "gpt-char", gone)
@@ -271,7 +335,7 @@ def test_runs_that_are_still_being_trained_are_passed_over(folders, tmp_path, ca
     unfinished = copy_with(folders / "gpt-char", tmp_path, report__json=None, model__keras=None)
     evaluate.main([str(folders / "gpt-char"), str(unfinished)])
     out = capsys.readouterr().out
-    assert f"{unfinished} has not been trained to its end and is passed over." in out
+    assert f"{unfinished} is passed over: " in out
     with pytest.raises(InputError, match="has not been trained to its end; go on"):
         evaluate.main([str(unfinished)])
 
@@ -319,7 +383,6 @@ def copy_with(folder, tmp_path, **changes):
         ({"config__json": "{"}, "config.json is damaged"),
         ({"config__json": '{"format": 99, "kerazoo": "9.1"}'}, "made by kerazoo 9.1, in a format"),
         ({"config__json": '{"format": 3, "recipe": {}}'}, "does not hold a recipe"),
-        ({"model__keras": None}, "has not been trained to its end.*--resume"),
         ({"model__keras": "no zip"}, "model.keras cannot be read as a model"),
         ({"tokenizer__json": None}, "there is no .*tokenizer.json"),
         ({"tokenizer__json": "{}"}, "tokenizer.json cannot be read"),

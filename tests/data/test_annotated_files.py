@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,15 @@ def test_a_wrong_encoding_is_told_with_its_line(write, content, message):
         files.read_lines(write(content))
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_a_file_that_is_not_there_is_told(write, tmp_path):
+    write("", "references.txt")
+    for wrong, hint in (("refrences.txt", "; did you mean 'references.txt'?"), ("none", ".")):
+        with pytest.raises(InputError) as told:
+            files.read_lines(tmp_path / wrong)
+        message = f"{tmp_path / wrong} is no file; give the path of a text file in UTF-8{hint}"
+        assert str(told.value) == message
     with pytest.raises(InputError, match="is no file"):
-        files.read_lines(tmp_path / "none.txt")
+        files.read_lines(tmp_path / "no folder" / "none.txt")
     with pytest.raises(InputError, match="is a folder"):
         files.read_lines(tmp_path)
 
@@ -92,8 +99,6 @@ def test_real_questions_are_read(mirror):
 
 
 def squad(version="1.1", **question):
-    import json
-
     question = {"id": "q", "question": "?", "answers": [{"text": "x"}], **question}
     return json.dumps({"version": version, "data": [{"paragraphs": [{"qas": [question]}]}]})
 
@@ -112,6 +117,37 @@ def test_questions_may_have_no_answer(write, content, answers, is_version_2):
     questions = files.read_questions(write(content))
     assert questions.answers == {"q": answers}
     assert questions.is_version_2 == is_version_2
+
+
+def test_two_questions_with_one_id_are_refused(write):
+    content = json.loads(squad())
+    content["data"] *= 2
+    with pytest.raises(InputError, match="file.txt has two questions with the id 'q'"):
+        files.read_questions(write(json.dumps(content)))
+
+
+def test_an_answer_to_no_question_is_named_with_both_files():
+    path, gold_path = Path("a.json"), Path("gold.json")
+    files.check_ids(path, ["who-1"], gold_path, ["who-1", "why-2"])
+    message = "a.json has an answer to 'why', and gold.json no such .*did you mean 'why-2'"
+    with pytest.raises(InputError, match=message):
+        files.check_ids(path, ["who-1", "why"], gold_path, ["who-1", "why-2"])
+
+
+def test_written_texts_are_read_without_their_prompts(write):
+    objects = [
+        {"prompt": "To be", "text": "To be or\nnot"},
+        {"prompt": "TO BE", "text": "to be, to be"},  # of a run that has learnt small letters
+        {"prompt": None, "text": "\nTo be"},
+        {"prompt": "a dog", "text": "un perro"},
+        {"text": ""},
+    ]
+    lines = [json.dumps(each) for each in objects]
+    texts = files.read_written(write("\n\n".join(lines)))
+    assert texts == [" or\nnot", ", to be", "\nTo be", "un perro", ""]
+    for wrong in ("text", '{"prompt": "a", "label": "b"}', '"text"', '{"text": 1}', "[1]"):
+        with pytest.raises(InputError, match="file.txt line 2 is no object with a text"):
+            files.read_written(write(f"{lines[0]}\n{wrong}\n"))
 
 
 @pytest.mark.parametrize(

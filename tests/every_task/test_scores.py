@@ -48,6 +48,15 @@ def test_the_table_sets_apart_what_cannot_be_compared(finished, tmp_path, capsys
         assert len(list(csv.DictReader(file))) == len(TASKS)
 
 
+def test_runs_without_a_use_for_an_option_are_passed_over(finished, tmp_path, capsys):
+    capsys.readouterr()
+    folders = [str(finished["pairs"]), str(finished["tagging"])]
+    evaluate.main([*folders, "--beams", "2", "--json", f"{tmp_path}/scores.json"])
+    assert "tagging is passed over: --beams 2 is for runs that turn" in capsys.readouterr().out
+    (row,) = json.loads((tmp_path / "scores.json").read_text())
+    assert row["run"] == "pairs"
+
+
 def test_all_that_there_is_to_say_of_a_run_is_shown(finished, tmp_path, capsys):
     capsys.readouterr()
     evaluate.main([str(finished["classification"])])
@@ -83,7 +92,7 @@ def test_a_run_is_compared_with_another_on_the_same_examples(finished, data, tmp
     ("run", "baseline", "message"),
     [
         ("classification", "regression", "is a run of regression, and .* of classification; comp"),
-        ("continuation", "continuation", "predicts a text, and the paired test is for tasks"),
+        ("masked", "continuation", "is a run of continuation, and .* of masked-language-modeling"),
     ],
 )
 def test_a_run_of_another_task_is_no_baseline(run, baseline, message, finished):
@@ -177,5 +186,5 @@ def test_a_run_that_writes_is_scored_with_any_number_of_beams(finished, monkeypa
     assert two.scored_on == f"{usual.scored_on}, 2 beams"
     with pytest.raises(InputError, match="--beams is 0; it must be at least 1"):
         evaluate.score(run, beams=0)
-    with pytest.raises(InputError, match="--beams 2 is for runs that write a text for another"):
+    with pytest.raises(InputError, match="--beams 2 is for runs that turn one text into another"):
         evaluate.score(kerazoo.load(finished["tagging"]), beams=2)

@@ -103,11 +103,9 @@ def test_labels_may_be_numbers_and_all_the_same():
 
 
 def test_calibration_error_by_hand():
-    # Of ten bins: (0.8, 0.9] holds three examples, two of them right; (0.5, 0.6] one, right.
-    error = classification.calibration_error(
-        [True, True, False, True], [0.9, 0.85, 0.81, 0.6], num_bins=10
-    )
-    expected = 3 / 4 * abs(2 / 3 - (0.9 + 0.85 + 0.81) / 3) + 1 / 4 * abs(1 - 0.6)
+    # (12 / 15, 13 / 15] holds three examples, two of them right; (8 / 15, 9 / 15] one, right.
+    error = classification.calibration_error([True, True, False, True], [0.86, 0.85, 0.81, 0.6])
+    expected = 3 / 4 * abs(2 / 3 - (0.86 + 0.85 + 0.81) / 3) + 1 / 4 * abs(1 - 0.6)
     assert error.value == pytest.approx(expected)
 
 

@@ -82,6 +82,9 @@ def test_squad_2_without_unanswered_questions():
     # "a" is no answer once articles are gone; "x" remains.
     assert result["F1"] == 0
     assert math.isnan(result["F1, unanswered"])
+    # Where nothing remains, the empty answer is right, and the question has an answer all the same.
+    result = values({"a": "", "b": "x"}, {"a": ["the"], "b": []}, "SQuAD 2.0")
+    assert (result["F1, answered"], result["F1, unanswered"]) == (100, 0)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +137,9 @@ def test_other_letters_than_chinese_stand_in_words():
 
 def test_a_missing_answer_counts_as_wrong():
     assert values({"a": "x"}, {"a": ["x"], "b": ["the"]})["exact match"] == 50
-    assert values({}, {"a": []}, "SQuAD 2.0")["F1"] == 0
+    # The official script of SQuAD 2.0 would have 100: it leaves the second question out.
+    result = score({"a": ""}, {"a": [], "b": []}, "SQuAD 2.0")["F1"]
+    assert (result.value, result.signature) == (50, "SQuAD 2.0|missing:wrong")
 
 
 @pytest.mark.parametrize(
@@ -156,25 +161,34 @@ def test_right_answers_have_full_marks_and_cut_ones_fewer(mirror, file, rules):
     assert low < cut["F1"].value < high
 
 
-def test_squad_is_that_of_transformers(mirror):
-    theirs = pytest.importorskip(
-        "transformers.data.metrics.squad_metrics",
-        reason="needs a Transformers that still has SQuAD's scores, such as 4.57 or 5.10",
-    )
-    references = answers_of(mirror / "xquad" / "xquad.en.json")
-    references = {key: answers * (k % 3 > 0) for k, (key, answers) in enumerate(references.items())}
-    predictions = {
-        key: (answers or ["the a"])[0][k % 4 :] * (k % 5 > 0)
-        for k, (key, answers) in enumerate(references.items())
+@pytest.mark.parity
+def test_squad_1_is_that_of_torchmetrics(mirror):
+    squad = pytest.importorskip(
+        "torchmetrics.functional.text", reason="needs the parity extra: pip install -e .[parity]"
+    ).squad
+    answers = {
+        key: answer for key, (answer,) in answers_of(mirror / "xquad" / "xquad.en.json").items()
     }
-    for key, answers in references.items():
-        allowed = [answer for answer in answers if theirs.normalize_answer(answer)] or [""]
-        result = values({key: predictions[key]}, {key: answers}, "SQuAD 2.0")
-        exact = max(theirs.compute_exact(answer, predictions[key]) for answer in allowed)
-        f1 = max(theirs.compute_f1(answer, predictions[key]) for answer in allowed)
-        assert result["exact match"] == pytest.approx(100 * exact, abs=1e-6)
-        assert result["F1"] == pytest.approx(100 * f1, abs=1e-6)
-        assert normalize(predictions[key]) == theirs.normalize_answer(predictions[key])
+    # What is said is right, cut at its beginning or end, empty, or the answer to another question.
+    predictions = {
+        key: (answer, answer[2:], answer[5:], answer[:-4], "", previous)[k % 6]
+        for k, ((key, answer), previous) in enumerate(
+            zip(answers.items(), ["no", *answers.values()], strict=False)
+        )
+    }
+    references = {key: [answer, answer.split()[-1]] for key, answer in answers.items()}
+    theirs = squad(
+        [{"id": key, "prediction_text": text} for key, text in predictions.items()],
+        [
+            {"id": key, "answers": {"text": texts, "answer_start": [0, 0]}}
+            for key, texts in references.items()
+        ],
+    )
+    result = values(predictions, references)
+    # They sum in float32.
+    assert result["exact match"] == pytest.approx(theirs["exact_match"].item(), abs=1e-3)
+    assert result["F1"] == pytest.approx(theirs["f1"].item(), abs=1e-3)
+    assert 100 / 6 < result["exact match"] < result["F1"] < 500 / 6
 
 
 @pytest.mark.parametrize(

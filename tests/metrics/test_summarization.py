@@ -65,6 +65,22 @@ def test_new_lines_are_the_ends_of_sentences_for_lsum():
     assert scores["ROUGE-Lsum"].value == pytest.approx(1.0)
 
 
+def test_sentences_end_at_their_marks_if_they_are_to_be_split(dialogsum):
+    pair = ["b b. a a."], ["a a. b b."]
+    assert summarization.score(*pair)["ROUGE-Lsum"].value == pytest.approx(0.5)
+    scores = summarization.score(*pair, split=True)
+    assert scores["ROUGE-L"].value == pytest.approx(0.5)
+    assert scores["ROUGE-Lsum"].value == pytest.approx(1.0)
+    assert "|sentences:after .!? and space, after 。！？, lines|" in scores["ROUGE-Lsum"].signature
+    chinese = summarization.score(["天安门！？我爱北京。"], ["我爱北京。天安门"], "zh", split=True)
+    assert chinese["ROUGE-Lsum"].value == 1
+
+    predictions, references = dialogsum
+    split, whole = (summarization.score(predictions, references, split=each) for each in (1, 0))
+    for name in split:
+        assert (split[name].value == whole[name].value) == ("Lsum" not in name)
+
+
 def test_the_better_reference_counts():
     scores = summarization.score(["the cat"], [["a dog", "the cat"]])
     assert scores["ROUGE-2"].value == 1

@@ -3,6 +3,7 @@ import random
 import numpy as np
 import pytest
 import seqeval.metrics
+from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB1, IOB2, IOBES
 
 from kerazoo.errors import InputError
@@ -10,21 +11,44 @@ from kerazoo.metrics import tagging
 
 
 @pytest.fixture
-def tags(mirror):
-    """The tags of tweets, and what a bad system would say: each tenth tag another one."""
-    chance = random.Random(0)
+def right_tags(mirror):
+    """The tags of tweets."""
     text = (mirror / "wnut17" / "emerging.test.annotated").read_text(encoding="utf-8")
     sentences = [
         [line.split("\t")[1] for line in block.split("\n") if line.strip()]
         for block in text.split("\n\t\n" if "\n\t\n" in text else "\n\n")
     ]
-    sentences = [sentence for sentence in sentences if sentence][:300]
+    return [sentence for sentence in sentences if sentence][:300]
+
+
+def with_mistakes(sentences):
+    """What a bad system would say: each tenth tag another one."""
+    chance = random.Random(0)
     known = sorted({tag for sentence in sentences for tag in sentence})
-    predicted = [
+    return [
         [chance.choice(known) if chance.random() < 0.1 else tag for tag in sentence]
         for sentence in sentences
     ]
-    return predicted, sentences
+
+
+@pytest.fixture
+def tags(right_tags):
+    return with_mistakes(right_tags), right_tags
+
+
+def in_scheme(scheme, tags):
+    """Return tags that are in IOB2 in another scheme."""
+    written = ["O"] * len(tags)
+    for kind, start, stop in get_entities(tags):
+        inside = range(start, stop + 1)
+        if scheme == "IOBES":
+            prefixes = "S" if start == stop else "B" + "I" * (stop - start - 1) + "E"
+        else:  # IOB1: B only where the entity before, of the same type, ends
+            touches = start > 0 and tags[start - 1].endswith(f"-{kind}")
+            prefixes = ("B" if touches else "I") + "I" * (stop - start)
+        for k, prefix in zip(inside, prefixes, strict=True):
+            written[k] = f"{prefix}-{kind}"
+    return written
 
 
 def by_seqeval(predictions, references, **options):
@@ -55,19 +79,38 @@ def test_scores_are_those_of_seqeval(tags, strict, picked):
     assert mode in scores["F1"].signature
 
 
-@pytest.mark.parametrize("strict", [False, True])
-def test_each_type_has_its_scores(tags, strict):
-    options = {"mode": "strict", "scheme": IOB2} if strict else {}
+def check_types(predictions, references, scheme, strict):
+    """Hold the scores of each type to what seqeval says."""
+    options = {"mode": "strict", "scheme": tagging.SCHEMES[scheme]} if strict else {}
     report = seqeval.metrics.classification_report(
-        tags[1], tags[0], output_dict=True, zero_division=0, **options
+        references, predictions, output_dict=True, zero_division=0, **options
     )
-    types = tagging.per_type(*tags, strict=strict)
+    types = tagging.per_type(predictions, references, scheme, strict)
     assert len(types) == 6
     for name, scores in types.items():
         assert scores.precision.value == pytest.approx(report[name]["precision"], abs=1e-6)
         assert scores.recall.value == pytest.approx(report[name]["recall"], abs=1e-6)
         assert scores.f1.value == pytest.approx(report[name]["f1-score"], abs=1e-6)
         assert scores.support == report[name]["support"]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_each_type_has_its_scores(tags, strict):
+    check_types(*tags, "IOB2", strict)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize(("scheme", "theirs"), [("IOB1", IOB1), ("IOBES", IOBES)])
+def test_real_tags_score_as_in_seqeval_in_other_schemes(right_tags, scheme, theirs, strict):
+    references = [in_scheme(scheme, tags) for tags in right_tags]
+    assert list(map(get_entities, references)) == list(map(get_entities, right_tags))
+    predictions = with_mistakes(references)
+    options = {"mode": "strict", "scheme": theirs} if strict else {}
+    scores = tagging.score(predictions, references, scheme, strict)
+    for name, value in by_seqeval(predictions, references, **options).items():
+        assert scores[name].value == pytest.approx(value, abs=1e-6)
+    assert 0.2 < scores["F1"].value < 0.9
+    check_types(predictions, references, scheme, strict)
 
 
 def test_an_entity_without_a_beginning_counts_in_the_default_mode_alone():

@@ -3,6 +3,7 @@ import pytest
 from sacrebleu import significance
 from sacrebleu.metrics import BLEU, CHRF, TER
 
+from kerazoo.data import datasets
 from kerazoo.errors import InputError
 from kerazoo.metrics import translation
 
@@ -68,12 +69,36 @@ def test_examples_may_have_different_numbers_of_references(spanish):
 def test_chinese_is_cut_into_characters(chinese):
     predictions, references = chinese
     scores = translation.score(predictions, references, "zh-CN")
-    expected = BLEU(tokenize="zh").corpus_score(predictions, [references]).score
-    assert scores["BLEU"].value == pytest.approx(expected, abs=1e-6)
-    assert "|tok:zh|" in scores["BLEU"].signature
+    for name, theirs in {
+        "BLEU": BLEU(tokenize="zh"),
+        "chrF": CHRF(),
+        "chrF++": CHRF(word_order=2),
+        "TER": TER(normalized=True, asian_support=True),
+    }.items():
+        expected = theirs.corpus_score(predictions, [references], n_bootstrap=1000).score
+        assert scores[name].value == pytest.approx(expected, abs=1e-6)
+        assert scores[name].signature == str(theirs.get_signature())
     # A third of the characters is missing; without asian:yes, whole sentences would be.
     assert 20 < scores["TER"].value < 45
-    assert "|asian:yes|" in scores["TER"].signature
+
+
+def test_words_that_stand_apart_already_are_taken_as_they_are(caplog):
+    predictions = ["er kauft 3.5-liter-dosen &quot; bier &quot; , und @-@ er lacht ."] * 100
+    references = [text.replace("bier", "wein") for text in predictions]
+    _, language = datasets.find("multi30k-tokenised").languages
+    score = translation.score(predictions, references, language)["BLEU"]
+    theirs = {name: BLEU(tokenize=name, force=True) for name in ("none", "13a")}
+    expected = {
+        name: each.corpus_score(predictions, [references], n_bootstrap=1000).score
+        for name, each in theirs.items()
+    }
+    assert score.value == pytest.approx(expected["none"], abs=1e-6)
+    assert abs(expected["none"] - expected["13a"]) > 1
+    assert score.signature == str(theirs["none"].get_signature())
+    assert "tokenized" not in caplog.text
+    _, raw = datasets.find("multi30k").languages
+    assert "|tok:13a|" in translation.score(predictions, references, raw)["BLEU"].signature
+    assert translation.tokenize("don't", language) == ["don't"]
 
 
 @pytest.mark.parametrize("language", ["ja", "ko", "th"])

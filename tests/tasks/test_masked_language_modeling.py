@@ -65,7 +65,7 @@ def test_a_text_shorter_than_an_example_is_refused_before_training(made, tmp_pat
     path.write_text("the cat")
     with pytest.raises(InputError, match="7 tokens, an example needs 13"):
         task.encode(Text.of(path))
-    assert task.score_in_training(model, tokens, limit=1).num_sentences == 1
+    assert len(task.score_in_training(model, tokens, limit=1).counted) == 1
 
 
 def test_the_pseudo_perplexity_hides_each_token_in_turn(made, monkeypatch):
@@ -82,5 +82,12 @@ def test_the_pseudo_perplexity_hides_each_token_in_turn(made, monkeypatch):
             logits = np.asarray(model.mask_logits(model.hidden_states(hidden[None])))[0, t]
             nats.append(np.log(np.exp(logits).sum()) - logits[framed[t]])
     score = task.score(model, tokens)
-    assert len(score.pseudo_log_probs) == len(nats)
+    assert score.pseudo_log_probs.shape == (3, LENGTH - 2)
     assert score.pseudo_perplexity == pytest.approx(np.exp(np.mean(nats)), rel=1e-4)
+    shown = score.report.scores
+    assert shown["pseudo-perplexity"].interval[0] < score.pseudo_perplexity
+    assert "of the first" in shown["pseudo-perplexity"].signature
+    assert shown["masked loss"].value == score.loss
+    assert shown["masked loss"].num_examples == len(score.counted)
+    low, high = shown["masked accuracy"].interval
+    assert low <= score.accuracy <= high
