@@ -1,22 +1,24 @@
 """Score files that other programs wrote: `python evaluate.py files --task TASK ...`.
 
-    --task translation     a translation a line; --language is the one that was translated into
-    --task summarization   a summary a line; \\n, written out, ends a sentence for ROUGE-Lsum
-    --task classification  a label a line; behind a tab, the system's confidence from 0 to 1, or not
-    --task regression      a number a line
-    --task tagging         a token a line, its tag last; or right and predicted tag in one file
+    --task translation     one translation per line; --language is the one that was translated into
+    --task summarization   one summary per line; \\n, written out, ends a sentence for ROUGE-Lsum
+    --task classification  one label per line, optionally followed by a tab and the confidence
+    --task regression      one number per line
+    --task tagging         one token per line, its tag last; or right and predicted tag in one file
     --task qa              questions in SQuAD's format; predictions {"ID": "ANSWER", ...}
-    --task dialogue        a response a line; in the references, a blank line ends a dialogue
-    --task generation      a text a line, of which nothing else is right; --training shows copies
+    --task dialogue        one response per line; in the references, a blank line ends a dialogue
+    --task generation      one text per line, of which nothing else is right, or .jsonl that
+                           `generate.py --json` wrote; --training shows copies
 
-References are a file of the same kind, or, for translation, summarization and dialogue, several.
+References are a file of the same kind, or, for translation, summarization and dialogue, several; a
+blank line in one of several says that there is none.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import tyro
 
@@ -25,10 +27,9 @@ from .data import annotated_files as files
 from .data.text import Text
 from .errors import InputError
 from .files import write_json
+from .metrics import report as reporting
 from .metrics.languages import base_language
-
-if TYPE_CHECKING:
-    from .metrics.report import Report
+from .metrics.report import Report
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,16 @@ class Options:
     predictions: Path
     """What the system said."""
     references: tyro.conf.UseAppendAction[tuple[tuple[Path, ...], ...]] = ()
-    """What is right; for translation, summarization and dialogue, several files may say it. Without
-    it, for tagging, the last but one column of the predictions."""
+    """What is right; for translation, summarization and dialogue, several files may say it, and a
+    blank line in one says that there is none. Without it, for tagging, the last but one column of
+    the predictions."""
     baseline: Path | None = None
     """What another system said of the same examples, to compare with."""
     language: str = "en"
-    """The code of the language, such as en, zh or es; what a word is depends on it."""
+    """The code of the language, such as en, zh or es; what a word is depends on it. For BLEU,
+    de-x-tok is German whose words stand apart already."""
     metrics: tuple[str, ...] = ()
-    """Which scores to show, such as bleu or f1-macro; without it, all."""
+    """Which scores to show, such as bleu, f1-macro or, of a label, f1-spam; without it, all."""
     labels: tuple[str, ...] = ()
     """The labels, or types of entities, that there are; without it, those of the references."""
     scheme: Literal["IOB2", "IOB1", "IOBES"] = "IOB2"
@@ -104,36 +107,33 @@ _FOR_SOME_TASKS = {
     "language": ("translation", "summarization", "qa", "dialogue", "generation"),
 }
 """Options that other tasks have no use for."""
-Scorer = Callable[[Path], "Report"]
+Scorer = Callable[[Path], Report]
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run `python evaluate.py files` with these arguments."""
     options = parse(Options, arguments, "evaluate.py files", "Score files of your own.")
-    from .metrics import report  # not before --help, which would wait for it
-
     score = TASKS[options.task](options)
     result = score(options.predictions)
     baseline = score(options.baseline) if options.baseline else None
-    lines = report.compare(result, baseline, options.metrics)
+    lines = reporting.compare(result, baseline, options.metrics)
 
-    report.show(report.parts(result, lines, baseline))
+    reporting.show(reporting.parts(result, lines, baseline))
     if options.json:
         content = {
             "task": options.task,
             "predictions": str(options.predictions),
             "references": [str(path) for path in chain(*options.references)],
             "baseline": str(options.baseline) if options.baseline else None,
-            **report.to_json(lines, result),
+            **reporting.to_json(lines, result, baseline),
         }
         write_json(options.json, content)
 
 
 def _translation(options: Options) -> Scorer:
     from .metrics import translation
-    from .metrics.report import Report, chosen
 
-    metrics = chosen(options.metrics, list(translation.METRICS))
+    metrics = reporting.chosen(options.metrics, list(translation.METRICS))
     references, gold_path = _several_references(options), _reference_paths(options)[0]
 
     def score(path: Path) -> Report:
@@ -146,7 +146,6 @@ def _translation(options: Options) -> Scorer:
 
 def _summarization(options: Options) -> Scorer:
     from .metrics import summarization
-    from .metrics.report import Report
 
     references = [
         [_with_new_lines(text) for text in several] for several in _several_references(options)
@@ -168,7 +167,6 @@ def _with_new_lines(line: str) -> str:
 
 def _classification(options: Options) -> Scorer:
     from .metrics import classification
-    from .metrics.report import Report
 
     gold_path = _one_reference(options)
     references, _ = files.read_labels(gold_path)
@@ -191,7 +189,6 @@ def _classification(options: Options) -> Scorer:
 
 def _regression(options: Options) -> Scorer:
     from .metrics import regression
-    from .metrics.report import Report
 
     gold_path = _one_reference(options)
     references = files.read_numbers(gold_path)
@@ -206,7 +203,6 @@ def _regression(options: Options) -> Scorer:
 
 def _tagging(options: Options) -> Scorer:
     from .metrics import tagging
-    from .metrics.report import Report
 
     if options.references:
         gold_path, gold_column = _one_reference(options), -1
@@ -263,9 +259,9 @@ def _numbered_types(
 
 def _qa(options: Options) -> Scorer:
     from .metrics import question_answering
-    from .metrics.report import Report
 
-    questions = files.read_questions(_one_reference(options))
+    gold_path = _one_reference(options)
+    questions = files.read_questions(gold_path)
     is_answered = all(questions.answers.values())
     rules = question_answering.rules_for(options.language, is_answered)
     if questions.is_version_2:
@@ -273,17 +269,19 @@ def _qa(options: Options) -> Scorer:
 
     def score(path: Path) -> Report:
         answers = files.read_answers(path)
+        files.check_ids(path, answers, gold_path, questions.answers)
         scores = question_answering.score(answers, questions.answers, rules)
         missing = len(questions.answers) - len(answers)
-        note = f"{path} has no answer to {missing:,} of the questions, which count as wrong."
-        return Report(scores, notes=(note,) if missing else ())
+        note = f"{path} has no answer to {missing:,} of the questions, which count as wrong"
+        if rules.startswith("SQuAD 2.0"):
+            note += "; the official script of SQuAD 2.0 leaves them out of its means"
+        return Report(scores, notes=(f"{note}.",) if missing else ())
 
     return score
 
 
 def _dialogue(options: Options) -> Scorer:
     from .metrics import dialogue
-    from .metrics.report import Report
 
     references, gold_path = _lines_of_references(options), _reference_paths(options)[0]
     ends = [not several[0].strip() for several in references]
@@ -319,12 +317,14 @@ def _dialogue(options: Options) -> Scorer:
 
 def _generation(options: Options) -> Scorer:
     from .metrics import generation
-    from .metrics.report import Report
 
     training = Text.of(options.training) if options.training else None
 
     def score(path: Path) -> Report:
-        texts = [_with_new_lines(line) for line in files.read_lines(path)]
+        if path.suffix.lower() == ".jsonl":
+            texts = files.read_written(path)
+        else:
+            texts = [_with_new_lines(line) for line in files.read_lines(path)]
         pieces = training.pieces() if training else None
         return Report(generation.score(texts, options.language, pieces))
 
@@ -362,10 +362,11 @@ def _one_reference(options: Options) -> Path:
 
 
 def _several_references(options: Options) -> list[list[str]]:
-    """Return the references of each line, of which one must say something."""
-    paths, references = _reference_paths(options), _lines_of_references(options)
-    for number, several in enumerate(references, start=1):
-        if not any(map(str.strip, several)):
+    """Return the references of each line, one at least; a blank is none."""
+    paths, references = _reference_paths(options), []
+    for number, several in enumerate(_lines_of_references(options), start=1):
+        references.append([text for text in several if text.strip()])
+        if not references[-1]:
             where = f"{paths[0]} line {number}" if len(paths) == 1 else f"line {number} of all"
             raise InputError(f"{where} has no reference; give each line one.")
     return references

@@ -6,7 +6,7 @@ What is wrong in a file is told with the number of its line.
 import codecs
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -56,8 +56,11 @@ def read_lines(path: Path) -> list[str]:
         InputError: if there is no such file, or a line is not UTF-8 text.
     """
     if path.is_dir() or not path.exists():  # what else is there, such as a pipe, can be read
-        what = "a folder" if path.is_dir() else "no file"
-        raise InputError(f"{path} is {what}; give the path of a text file in UTF-8.")
+        what, hint = "a folder", "."
+        if not path.is_dir():
+            what = "no file"
+            hint = did_you_mean(path.name, (file.name for file in path.parent.glob("*")))
+        raise InputError(f"{path} is {what}; give the path of a text file in UTF-8{hint}")
     raw = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
     if not raw[-1]:
         raw.pop()
@@ -142,7 +145,7 @@ def read_questions(path: Path) -> Questions:
     """Return the questions of a file in SQuAD's format, and their right answers.
 
     Raises:
-        InputError: if the file cannot be read or has another format.
+        InputError: if the file cannot be read, has another format, or two questions have one id.
     """
     content = read_json(path)
     answers: dict[str, tuple[str, ...]] = {}
@@ -151,8 +154,12 @@ def read_questions(path: Path) -> Questions:
             for paragraph in article["paragraphs"]:
                 for question in paragraph["qas"]:
                     texts = [str(answer["text"]) for answer in question["answers"]]
-                    has_none = question.get("is_impossible")
-                    answers[str(question["id"])] = () if has_none else tuple(texts)
+                    has_none, key = question.get("is_impossible"), str(question["id"])
+                    if key in answers:
+                        raise InputError(
+                            f"{path} has two questions with the id '{key}'; give each its own."
+                        )
+                    answers[key] = () if has_none else tuple(texts)
     except (KeyError, TypeError, AttributeError):
         raise InputError(
             f"{path} is not in SQuAD's format; it must have data, in it paragraphs, in them qas "
@@ -177,6 +184,31 @@ def read_answers(path: Path) -> dict[str, str]:
     return answers
 
 
+def read_written(path: Path) -> list[str]:
+    """Return the texts that `generate.py --json` wrote, an object a line, without their prompts.
+
+    A text of a language model begins with its prompt, in small letters if it has learnt from such.
+
+    Raises:
+        InputError: if the file cannot be read, or a line is no such object.
+    """
+    texts = []
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue  # what was asked was empty, too
+        try:
+            content = json.loads(line)
+            text, prompt = content["text"], content.get("prompt") or ""
+            begins_with_it = text.lower().startswith(prompt.lower())
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise InputError(
+                f'{path} line {number} is no object with a text, {{"prompt": ..., "text": ...}}; '
+                "give what `python generate.py RUN --json` prints of a run that writes."
+            ) from None
+        texts.append(text[len(prompt) :] if begins_with_it else text)
+    return texts
+
+
 def check_as_many(path: Path, lines: Sized, gold_path: Path, gold: Sized) -> None:
     """Refuse a file that has not as many lines as another.
 
@@ -189,6 +221,26 @@ def check_as_many(path: Path, lines: Sized, gold_path: Path, gold: Sized) -> Non
             f"{path} has {len(lines):,} lines and {gold_path} {len(gold):,}: {fewer} has no line "
             f"{min(len(lines), len(gold)) + 1}; give a line for each example."
         )
+
+
+def check_ids(path: Path, answers: Iterable[str], gold_path: Path, gold: Collection[str]) -> None:
+    """Refuse an answer to a question that there is not.
+
+    Args:
+        path: the file that the answers are from.
+        answers: the ids of the questions that they answer.
+        gold_path: the file that the questions are from.
+        gold: their ids.
+
+    Raises:
+        InputError: if there is no such question.
+    """
+    for key in answers:
+        if key not in gold:
+            raise InputError(
+                f"{path} has an answer to '{key}', and {gold_path} no such question; leave it out, "
+                f"or give the questions that belong to the answers{did_you_mean(key, gold)}"
+            )
 
 
 def check_labels(path: Path, numbered: Iterable[tuple[int, str]], allowed: Sequence[str]) -> None:

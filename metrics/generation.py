@@ -16,7 +16,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from .examples import check_pairs
-from .languages import base_language
 from .score import Score, mean_score
 from .suffix_automaton import SuffixAutomaton
 from .translation import bleu, tokenize
@@ -122,7 +121,7 @@ def self_bleu(texts: Sequence[str], language: str = "en") -> Score:
         texts: what was generated.
         language: its code.
     """
-    metric = bleu(base_language(language), effective_order=True)
+    metric = bleu(language, effective_order=True)
     prepared = [metric._preprocess_segment(text) for text in texts]
     known = [metric._extract_reference_info([text]) for text in prepared]
     # The highest count of a run in all other texts is the highest of all or, for the text that has

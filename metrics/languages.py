@@ -24,6 +24,15 @@ def base_language(code: str) -> str:
     return _TWO_LETTERS.get(base, base)
 
 
+def is_tokenised(code: str) -> bool:
+    """Tell whether a code says that the words of the texts stand apart already.
+
+    >>> is_tokenised("de-x-tok"), is_tokenised("de-DE")
+    (True, False)
+    """
+    return code.lower().replace("_", "-").endswith("-x-tok")
+
+
 _TWO_LETTERS = {
     **dict.fromkeys(("zho", "chi", "cmn", "yue", "wuu", "nan", "hak", "gan", "hsn", "lzh"), "zh"),
     **dict.fromkeys(("mya", "bur"), "my"),

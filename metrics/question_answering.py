@@ -13,8 +13,9 @@ here a full stop within stays with its word.)
 Answers in other languages without spaces, and in Chinese where there may be none, are compared as
 SQuAD does, by character instead of word, as Lewis et al. (2020, MLQA) do Chinese.
 
-No package that is kept up holds them; they are written here from their definitions and, for SQuAD,
-compared in the tests with those that Transformers had until 2026. A missing answer counts as wrong.
+They are written here from their definitions; the tests compare SQuAD 1.1 with torchmetrics. A
+missing answer counts as wrong, as in the scripts of SQuAD 1.1 and CMRC 2018; that of SQuAD 2.0
+leaves such questions out of its means.
 """
 
 import re
@@ -63,6 +64,7 @@ def score(
 
     Returns:
         The scores from 0 to 100; for SQuAD 2.0, also of the questions with an answer and without.
+        A question without a prediction has 0, as the signature says.
 
     Raises:
         InputError: if there are no questions, a prediction is of none of them, or a question of
@@ -90,14 +92,14 @@ def score(
         f1.append(pair[1])
     columns = {"exact match": exact, "F1": f1}
     if rules.startswith("SQuAD 2.0"):
-        answered = [any(map(normalize, answers)) for answers in references.values()]
+        answered = list(map(bool, references.values()))
         for kind, wanted in (("answered", True), ("unanswered", False)):
             for name in ("exact match", "F1"):
                 columns[f"{name}, {kind}"] = [
                     value if has == wanted else float("nan")
                     for value, has in zip(columns[name], answered, strict=True)
                 ]
-    return mean_scores(columns, rules, scale=100)
+    return mean_scores(columns, f"{rules}|missing:wrong", scale=100)
 
 
 def rules_for(language: str, is_answered: bool) -> Rules:

@@ -3,12 +3,14 @@
 ROUGE (Lin 2004) counts what a summary shares with a reference: words (1), pairs of words (2), the
 longest common subsequence of words (L), the same for each sentence of the reference (Lsum). Recall
 is the share of the reference that was found, precision the share of the summary that is in the
-reference, and the score their harmonic mean, F1.
+reference, and the score their harmonic mean, F1. rouge-score takes lines for sentences; of a text
+in one line, Lsum is L.
 
 rouge-score knows the letters a-z alone. Other alphabets get a tokenizer here, as the signature
 says; what is counted stays its own.
 """
 
+import re
 from collections.abc import Sequence
 from importlib import metadata
 
@@ -25,6 +27,7 @@ ROUGE = {
     "ROUGE-Lsum": "rougeLsum",
 }
 """The scores by name, and what rouge-score calls them."""
+_AFTER_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])(?![。！？])\s*")
 
 
 class UnicodeTokenizer(tokenizers.Tokenizer):
@@ -48,6 +51,7 @@ def score(
     references: References,
     language: str = "en",
     stemmer: bool = False,
+    split: bool = False,
 ) -> dict[str, Score]:
     """Score summaries.
 
@@ -55,16 +59,17 @@ def score(
     >>> round(scores["ROUGE-1"].value, 3), round(scores["ROUGE-1 recall"].value, 3)
     (0.667, 0.667)
     >>> print(score(["猫坐着"], ["猫躺着"], "zh")["ROUGE-1"].signature)
-    rouge-score|tok:characters|stemmer:no|refs:best F1|version:0.1.2
+    rouge-score|tok:characters|stemmer:no|sentences:lines|refs:best F1|version:0.1.2
 
     Args:
         predictions: what the system wrote, one text for each example; for ROUGE-Lsum, with a new
-            line after each sentence.
+            line after each sentence, unless they are to be split.
         references: for each example its reference, or several, of which the one with the best F1
             counts.
         language: the code of the language. English is tokenized by rouge-score, languages without
             spaces by character, all else by Unicode's letters and digits.
         stemmer: whether endings of English words are cut off first (Porter 1980).
+        split: whether predictions and references are split into sentences: see `in_lines`.
 
     Returns:
         The mean F1 of each kind under its name, its precision and its recall; from 0 to 1.
@@ -74,6 +79,9 @@ def score(
     """
     references = reference_lists(references)
     check_pairs(predictions, references)
+    if split:
+        predictions = [in_lines(text) for text in predictions]
+        references = [[in_lines(text) for text in several] for several in references]
     tokenizer, name = _tokenizer(base_language(language), stemmer)
     scorer = rouge_scorer.RougeScorer(list(ROUGE.values()), tokenizer=tokenizer)
     results = [
@@ -85,8 +93,22 @@ def score(
         columns[shown] = [result[kind].fmeasure for result in results]
         columns[f"{shown} precision"] = [result[kind].precision for result in results]
         columns[f"{shown} recall"] = [result[kind].recall for result in results]
-    signature = f"rouge-score|{name}|refs:best F1|version:{metadata.version('rouge-score')}"
+    sentences = "after .!? and space, after 。！？, lines" if split else "lines"
+    version = metadata.version("rouge-score")
+    signature = f"rouge-score|{name}|sentences:{sentences}|refs:best F1|version:{version}"
     return mean_scores(columns, signature)
+
+
+def in_lines(text: str) -> str:
+    """Return a text with a line for each sentence.
+
+    A sentence ends after a full stop, an exclamation or a question mark (.!?) that white space
+    follows, after a Chinese one (。！？), and at the end of a line. So it does after "Dr.", too.
+
+    >>> in_lines("He came. He saw 3.5 of them! 他来了。他看见了。").split("\\n")
+    ['He came.', 'He saw 3.5 of them!', '他来了。', '他看见了。']
+    """
+    return _AFTER_SENTENCE.sub("\n", text).strip()
 
 
 def _tokenizer(language: str, stemmer: bool) -> tuple[tokenizers.Tokenizer, str]:

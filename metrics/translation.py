@@ -24,7 +24,7 @@ from sacrebleu.metrics.base import Metric
 
 from ..errors import InputError, did_you_mean
 from .examples import References, check_pairs, reference_lists
-from .languages import UNSPACED, base_language
+from .languages import UNSPACED, base_language, is_tokenised
 from .score import NUM_DRAWS, SEED, Score, drawn_sums
 
 NUM_SHUFFLES = 10_000
@@ -90,6 +90,7 @@ def score(
         language: the code of the language that was translated into. Chinese is tokenized by
             sacreBLEU's `zh`, Japanese and Korean by MeCab where it is installed, and by
             character where it is not, as other languages without spaces are; all else by `13a`.
+            Texts whose words stand apart already, as de-x-tok says, are taken as they are.
         metrics: which of `METRICS` to compute.
         groups: for each example the number, from 0, of the group that is drawn as one, such as a
             dialogue; without it, each example is drawn by itself.
@@ -102,6 +103,7 @@ def score(
     """
     references = reference_lists(references)
     check_pairs(predictions, references)
+    base_language(language)  # or its name would be taken for a language without rules of its own
     for name in metrics:
         if name not in METRICS:
             raise InputError(
@@ -109,8 +111,7 @@ def score(
                 f"{did_you_mean(name, METRICS)}"
             )
     return {
-        name: _score(METRICS[name](base_language(language)), predictions, references, groups)
-        for name in metrics
+        name: _score(METRICS[name](language), predictions, references, groups) for name in metrics
     }
 
 
@@ -120,11 +121,15 @@ def tokenize(text: str, language: str = "en") -> list[str]:
     >>> tokenize("Hello, world!"), tokenize("你好, world", "zh")
     (['Hello', ',', 'world', '!'], ['你', '好', ',', 'world'])
     """
-    return bleu(base_language(language)).tokenizer(text.rstrip()).split()
+    return bleu(language).tokenizer(text.rstrip()).split()
 
 
 def bleu(language: str, **settings: bool) -> BLEU:
     """Return sacreBLEU's BLEU with the tokenizer for a language."""
+    if is_tokenised(language):
+        # Else it warns of what looks tokenized.
+        return BLEU(tokenize="none", force=True, **settings)
+    language = base_language(language)
     if language == "zh":
         return BLEU(tokenize="zh", **settings)
     if language in ("ja", "ko"):
@@ -137,7 +142,8 @@ def bleu(language: str, **settings: bool) -> BLEU:
 
 def _ter(language: str) -> TER:
     # As it comes, TER takes a Chinese sentence for one word.
-    return TER(normalized=True, asian_support=True) if language in ("zh", "ja") else TER()
+    is_one_word = base_language(language) in ("zh", "ja") and not is_tokenised(language)
+    return TER(normalized=True, asian_support=True) if is_one_word else TER()
 
 
 METRICS: dict[str, Callable[[str], Metric]] = {

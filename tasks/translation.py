@@ -36,6 +36,6 @@ class Summarization(SequenceToSequence):
     asks = ("text",)
 
     def report(self, records: Sequence[Record], answers: Sequence[str], language: str) -> Report:
-        """Score the summaries."""
+        """Score the summaries, split into sentences as `summarization.in_lines` tells."""
         references = [self.references(record) for record in records]
-        return Report(summarization.score(answers, references, language))
+        return Report(summarization.score(answers, references, language, split=True))

@@ -79,7 +79,29 @@ def test_several_references_are_given_in_one_go_or_one_by_one(spanish, run):
     other = run(start + "--references ref.txt --references b.txt")
     assert one == other
     assert one[1]["references"] == ["ref.txt", "b.txt"]
-    assert "nrefs:2" in one[0]
+    assert "nrefs:var" in one[0]  # b.txt has nothing left of some short sentences
+
+
+def test_a_blank_line_in_one_of_several_files_is_no_reference(write, run):
+    from sacrebleu.metrics import BLEU, CHRF, TER
+
+    predictions = ["a b c d", "e f g h", "the cat sat on the mat"]
+    first = ["a b c x", "e f g", "the cat sat on a mat"]
+    second = ["", "e f g h", " "]
+    for name, lines in (("a.txt", predictions), ("ref.txt", first), ("other.txt", second)):
+        write(name, lines)
+    files = "--predictions a.txt --references ref.txt other.txt"
+    _, content = run(f"translation {files}")
+    values = {name: score["value"] for name, score in content["scores"].items()}
+    # 1, 0 and 1 edits, of 4, (3 + 4) / 2 and 6 words.
+    assert values["TER"] == pytest.approx(100 * 2 / (4 + 3.5 + 6))
+    references = [first, [text.strip() or None for text in second]]
+    theirs = {"BLEU": BLEU(), "chrF": CHRF(), "chrF++": CHRF(word_order=2), "TER": TER()}
+    for name, metric in theirs.items():
+        expected = metric.corpus_score(predictions, references).score
+        assert values[name] == pytest.approx(expected, abs=1e-6)
+    _, content = run(f"summarization {files}")
+    assert content["scores"]["ROUGE-1 recall"]["value"] == pytest.approx((3 / 4 + 1 + 5 / 6) / 3)
 
 
 def test_two_systems_stand_side_by_side(spanish, run):
@@ -118,6 +140,19 @@ def test_labels_are_scored_with_each_class_and_the_confusion_matrix(write, run, 
     assert content["classes"]["spam"]["recall"]["value"] == 1
     assert f"accuracy            {accuracy:.4f}" in out
     assert f"ham                {matrix[0][0]}" in out
+
+
+def test_two_classifiers_are_compared_class_by_class(write, run):
+    write("ref.txt", ["ham", "spam", "spam"] * 20)
+    write("a.txt", ["ham", "spam", "ham"] * 20)
+    write("b.txt", ["ham"] * 60)
+    line = "classification --predictions a.txt --references ref.txt --baseline b.txt"
+    out, content = run(line + " --metrics f1-spam")
+    (name,) = content["scores"]
+    assert name == "F1 spam"
+    assert content["scores"][name]["difference"]["value"] == pytest.approx(2 / 3)
+    assert content["scores"][name] == content["classes"]["spam"]["F1"]
+    assert out.count("+0.6667") == 2  # among the scores, and among the classes
 
 
 def test_confidences_behind_the_labels_give_the_calibration_error(write, run):
@@ -201,7 +236,10 @@ def test_answers_are_scored_by_the_rules_of_their_language(write, run, mirror):
         out, content = run(f"qa --predictions a.json --references {path} --language {language}")
         assert content["scores"]["F1"]["value"] == pytest.approx(100 * 1189 / 1190)
         assert rules in out
-        assert "a.json has no answer to 1 of the questions, which count as wrong" in out
+        assert "a.json has no answer to 1 of the questions, which count as wrong." in out
+        write("a.json", json.dumps({**answers, "x": "y"}))
+        with pytest.raises(InputError, match="a.json has an answer to 'x', and .* no such"):
+            run(f"qa --predictions a.json --references {path} --language {language}")
 
 
 def test_questions_without_an_answer_make_it_squad_2(write, run):
@@ -218,6 +256,10 @@ def test_questions_without_an_answer_make_it_squad_2(write, run):
     assert "SQuAD 2.0" in out
     out, _ = run("qa --predictions a.json --references ref.json --language zh")
     assert "SQuAD 2.0, characters" in out
+    write("a.json", '{"a": "the cat"}')
+    out, content = run("qa --predictions a.json --references ref.json")
+    assert content["scores"]["F1"]["value"] == 50
+    assert "wrong; the official script of SQuAD 2.0 leaves them out of its means." in out
 
 
 def test_responses_are_scored_by_dialogue(write, run):
@@ -261,6 +303,16 @@ def test_made_up_texts_are_scored_without_references(write, run):
     assert "characters" in out
 
 
+def test_texts_of_several_lines_are_scored_as_they_were_written(write, run):
+    texts = ["so it is so it is so it is", "so it\ngoes\n"]
+    write("a.txt", [text.replace("\n", "\\n") for text in texts])
+    write("a.jsonl", [json.dumps({"prompt": "SO", "text": "SO" + text}) for text in texts])
+    write("learnt.txt", ["so it", "goes on"])
+    _, lines = run("generation --predictions a.txt --training learnt.txt")
+    _, objects = run("generation --predictions a.jsonl --training learnt.txt")
+    assert objects["scores"] == lines["scores"]
+
+
 @pytest.mark.parametrize(
     ("line", "files", "message"),
     [
@@ -278,6 +330,7 @@ def test_made_up_texts_are_scored_without_references(write, run):
         ("generation --predictions a --references a", {"a": "x\n"}, "no text is the right one"),
         ("translation --predictions a --training a", {"a": "x\n"}, "for --task generation"),
         ("generation --predictions a", {"a": ""}, "no examples"),
+        ("generation --predictions a.jsonl", {"a.jsonl": "x\n"}, "a.jsonl line 1 is no object"),
         ("translation --predictions a", {"a": "x\n"}, "--references is missing"),
         (
             "translation --predictions a --references b",
@@ -300,7 +353,11 @@ def test_made_up_texts_are_scored_without_references(write, run):
             {"a": "x\n", "b": "x\n"},
             "--metrics has 'blue'; .*did you mean 'bleu'",
         ),
-        ("translation --predictions a --references b", {"a": "x\n"}, "b is no file"),
+        (
+            "translation --predictions a --references refs",
+            {"a": "x\n", "ref": "x\n"},
+            "refs is no file; .*did you mean 'ref'",
+        ),
         (
             "translation --predictions a --references b --language klingon",
             {"a": "x\n", "b": "x\n"},
