@@ -3,8 +3,9 @@
     attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V        (Vaswani et al. 2017, equation 1)
 
 A query asks, keys answer, and the values of the keys that match are averaged by how well they do.
-The division by sqrt(d_k) keeps the scores' variance at 1 whatever the width, so that the softmax
-does not saturate.
+Of independent components with variance 1, the product q k has the variance d_k; the division brings
+that back to 1, so that the softmax does not saturate. What a query must not see, a mask takes out
+before the softmax.
 
 Shapes: B batch, T query positions, S key positions, D model width, H query heads, G key/value heads
 (each shared by H / G query heads), K head width.
@@ -88,13 +89,13 @@ def padding_mask(is_token: Tensor) -> Tensor:
 def rotate(x: Tensor, positions: Tensor, max_wavelength: float = 10_000.0) -> Tensor:
     """Turn each pair of features by an angle that grows with the position (Su et al. 2021, RoPE).
 
-    The scalar product of a rotated query and a rotated key depends on their distance only. Feature
-    i is paired with feature i + K/2, as in GPT-NeoX and Llama.
+    Positions enter the scalar product of a rotated query and a rotated key as their difference
+    alone. Feature i is paired with feature i + K/2, as in GPT-NeoX and Llama.
 
     Args:
         x: queries or keys, (B, T, H, K) with K even.
         positions: (T,).
-        max_wavelength: positions until the slowest pair has turned round, over 2 pi.
+        max_wavelength: the base; pair i turns round once in 2 pi max_wavelength^(2i / K) positions.
     """
     half = x.shape[-1] // 2
     frequencies = max_wavelength ** (-ops.arange(half, dtype="float32") / half)  # (K/2,)
@@ -253,6 +254,12 @@ class CausalAttention(Attention):
             cache = (key, value)
         mask = causal_mask(ops.shape(x)[1], ops.shape(key)[1], index)  # (T, S)
         return self._attend(query, key, value, mask[None, None], training), cache
+
+    def initial_cache(self, batch_size: int, length: int) -> Cache:
+        """Return room for keys and values of `length` positions: two zeros (B, length, G, K)."""
+        shape = (batch_size, length, self.num_kv_heads, self.head_dim)
+        zeros = ops.zeros(shape, self.compute_dtype)
+        return zeros, zeros
 
     def attention_weights(self, x: Tensor) -> Tensor:
         """Return how much each position looks at each: (B, T, D) to (B, H, T, T)."""

@@ -179,6 +179,10 @@ class DecoderBlock(_ResidualBlock):
         x = self._after(x, self.cross_attention_norm, attended, training)
         return self._feed_forward(x, training), cache
 
+    def attention_weights(self, x: Tensor) -> Tensor:
+        """Return how much each position of `x` looks at each: (B, T, D) to (B, H, T, T)."""
+        return self.attention.attention_weights(self._before(x, self.attention_norm))
+
     def cross_attention_weights(
         self, x: Tensor, memory: Cache, memory_mask: Tensor | None = None
     ) -> Tensor:

@@ -167,9 +167,11 @@ class NGramConfig:
     backoff: float = 0.4
     """Stupid backoff: what a score loses for each token that the context is cut by, above 0 and at
     most 1."""
-    boundary: int | None = None
-    """The token that ends a sentence and begins the next, such as the line end; an n-gram does not
-    reach across it. Without it, the text is one sequence."""
+    boundary: str | None = None
+    """Text of the token that ends a sentence and begins the next, such as "\\n", the line end; an
+    n-gram does not reach across it. Without it, the text is one sequence."""
+    boundary_id: int | None = None
+    """Id of that token: what --model.boundary becomes once the tokenizer has learnt."""
     cache_size: int = 0
     """Tokens of the recent past that are mixed in as a unigram model (Kuhn & De Mori 1990)."""
     cache_weight: float = 0.0
@@ -190,11 +192,21 @@ class NGramConfig:
                 f"--model.cache-size is {self.cache_size} and --model.cache-weight "
                 f"{self.cache_weight}; give both, or neither."
             )
-        if self.boundary is not None:
-            at_least(self, 0, "boundary")
-            if self.vocab_size and self.boundary >= self.vocab_size:
+        if not isinstance(self.boundary, str | None):
+            raise InputError(
+                f"--model.boundary is {self.boundary}, which is no text; give the text of a token, "
+                "or its id as --model.boundary-id."
+            )
+        if self.boundary is not None and self.boundary_id is not None:
+            raise InputError(
+                f"--model.boundary {self.boundary!r} and --model.boundary-id {self.boundary_id} "
+                "both say what ends a sentence; leave one of them out."
+            )
+        if self.boundary_id is not None:
+            at_least(self, 0, "boundary_id")
+            if self.vocab_size and self.boundary_id >= self.vocab_size:
                 raise InputError(
-                    f"--model.boundary is {self.boundary}, which is no token of the "
+                    f"--model.boundary-id is {self.boundary_id}, which is no token of the "
                     f"{self.vocab_size} that there are; give one below that."
                 )
 
@@ -208,7 +220,7 @@ class NGramConfig:
         return 2 * max(self.order - 1, self.cache_size, 32)
 
 
-WRITTEN_OUT = 128
+MOST_UNROLLED = 128
 """Positions up to which a recursion of a hidden Markov model is a row of steps, not a loop."""
 
 
@@ -372,3 +384,8 @@ ModelConfig = (
     | TransformerConfig
     | RNNSeq2SeqConfig
 )
+
+DECODERS = (RNNConfig, GPTConfig, LlamaConfig)
+"""Models that read a text in one direction and write on, and on which a head can stand."""
+ENCODER_DECODERS = (TransformerConfig, RNNSeq2SeqConfig)
+"""Models that are given a source."""

@@ -201,11 +201,14 @@ class _Generator:
     def _begin(self, tokens: np.ndarray, filled: int, source: Source | None) -> tuple[int, Cache]:
         """Take in all but the last of the tokens so far; return where they start, and the cache.
 
-        If a model with a limit cannot hold all, it takes in the last half of what it can, so that
-        there is room to go on.
+        If a model with a limit cannot hold all, it takes in at least the last half of what it can.
+        Where that starts depends on `filled` alone, so that a row in a batch goes on as it would
+        alone.
         """
-        limit = self.model.max_length
-        start = filled - max(1, limit // 2) if limit and filled > limit else 0
+        limit, start = self.model.max_length, 0
+        if limit and filled > limit:
+            half = max(1, limit // 2)
+            start = -(-(filled - limit) // half) * half
         if source is None:
             cache = self.model.initial_cache(len(tokens), limit or 0)
         else:
@@ -336,3 +339,18 @@ class _Generator:
             return states, cache
 
         return go_on, cache
+
+
+def side_by_side(rows: Sequence[np.ndarray], length: int = 0) -> Source:
+    """Return rows of ids as the source that `generate` takes, padded on the right.
+
+    Args:
+        rows: ids, each (length,) with a length of its own.
+        length: positions to pad to at least, S; 0: as many as the longest row has.
+    """
+    shape = (len(rows), max(length, *map(len, rows)))
+    source_ids, source_mask = np.zeros(shape, np.int32), np.zeros(shape, bool)
+    for n, row in enumerate(rows):
+        source_ids[n, : len(row)] = row
+        source_mask[n, : len(row)] = True
+    return source_ids, source_mask

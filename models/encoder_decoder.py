@@ -22,9 +22,9 @@ Memory = Any
 class EncoderDecoder(LanguageModel):
     """A neural model from a source and the text so far to next-token logits.
 
-    A model says what it makes of the source (`encode`), how ids become hidden states given that
-    (`decode`), how those become logits (`logits`) and what it remembers from step to step
-    (`own_cache`). The rest follows.
+    A model has a `token_embedding`, says what it makes of the source (`encode`), how ids become
+    hidden states given that (`decode`) and what it remembers from step to step (`own_cache`). The
+    rest follows.
 
     Args:
         config: the hyperparameters, with `vocab_size` set.

@@ -1,11 +1,12 @@
 """GPT: a stack of causal Transformer blocks (Radford et al. 2018; GPT-2: Radford et al. 2019).
 
-    h_0 = token embedding + position embedding
-    h_n = block(h_{n-1})                        n = 1 ... N
-    P(next token) = softmax(norm(h_N) E^T)      E: the token embedding
+    h_0 = token embedding + position embedding, unless positions are rotary
+    h_n = block(h_{n-1})                        n = 1 ... N, see `blocks`
+    P(next token) = softmax(norm(h_N) W)        W = E^T, the token embedding, where they are tied
 
 `GPTConfig` as it stands is GPT-2's architecture. Its options are what GPTs have adopted since:
-RMSNorm, rotary positions, normalised queries and keys, other activations, grouped-query attention.
+RMSNorm, rotary positions, normalised queries and keys, other activations, grouped-query attention,
+no biases, an output layer of its own. The recipe `gpt-shakespeare` uses most of them.
 
 Shapes: B batch, T positions, D width, V vocabulary, N blocks.
 """
@@ -75,7 +76,7 @@ class GPT(LanguageModel):
         }
         attention = CausalAttention(
             num_heads=config.num_heads,
-            num_kv_heads=config.num_kv_heads or config.num_heads,
+            num_kv_heads=config.num_kv_heads,
             head_dim=config.head_dim,
             rotary=config.positions == "rotary",
             qk_norm=config.qk_norm,
@@ -108,7 +109,7 @@ class GPT(LanguageModel):
         index: int | Tensor = 0,
         training: bool = False,
     ) -> tuple[Tensor, Cache]:
-        """Return the states after the last block, (B, T, D), and the keys and values so far."""
+        """Return norm(h_N), (B, T, D), and the keys and values so far."""
         x = self.embed(token_ids, index, training)  # (B, T, D)
         caches = []
         for n, block in enumerate(self.blocks):
@@ -125,10 +126,6 @@ class GPT(LanguageModel):
             x = x + self.position_embedding(index + ops.arange(ops.shape(token_ids)[1]))
         return self.dropout(x, training=training)
 
-    def logits(self, hidden_states: Tensor) -> Tensor:
-        """Map states (..., D) to logits (..., V) float32."""
-        return ops.cast(self.token_embedding(hidden_states, reverse=True), "float32")
-
     def parts(self) -> list[list[keras.Layer]]:
         """Return the embeddings, then one block after the other."""
         embeddings = [self.token_embedding]
@@ -138,14 +135,7 @@ class GPT(LanguageModel):
 
     def initial_cache(self, batch_size: int, length: int) -> Cache:
         """Return room for keys and values: for each block two tensors (B, length, G, K)."""
-        shape = (
-            batch_size,
-            length,
-            self.config.num_kv_heads or self.config.num_heads,
-            self.config.head_dim,
-        )
-        zeros = ops.zeros(shape, self.compute_dtype)
-        return tuple((zeros, zeros) for _ in self.blocks)
+        return tuple(block.attention.initial_cache(batch_size, length) for block in self.blocks)
 
     @property
     def max_length(self) -> int:

@@ -22,8 +22,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from ..errors import InputError
 from .compiled import compiled
-from .configs import WRITTEN_OUT, HMMConfig
+from .configs import MOST_UNROLLED, HMMConfig
 from .language_model import Cache, LanguageModel, Tensor
 
 SMALLEST = 1e-30
@@ -97,12 +98,8 @@ class HMM(LanguageModel):
         The position `index` makes no difference to a Markov model.
         """
         parameters = self.log_parameters()
-        prediction = cache
-        if cache is None:
-            prediction = ops.broadcast_to(
-                parameters.initial, (ops.shape(token_ids)[0], self.config.num_states)
-            )
-        predictions = _predictions(parameters, _token_scores(parameters, token_ids), prediction)
+        begin = self.initial_cache(ops.shape(token_ids)[0], 0) if cache is None else cache
+        predictions = _predictions(parameters, _token_scores(parameters, token_ids), begin)
         predictions = ops.swapaxes(predictions, 0, 1)  # (B, T, S)
         return predictions, None if cache is None else predictions[:, -1]
 
@@ -141,8 +138,11 @@ def forward(model: HMM, token_ids: Tensor, mask: Tensor | None = None) -> tuple[
     Returns:
         The beliefs log P(z_t | x_1 ... x_t), (B, T, S), and log P(x_t | x_1 ... x_{t-1}), (B, T),
         whose sum over t is the log-likelihood of the text. Padding has the log-probability 0.
+
+    Raises:
+        InputError: if it is another kind of model.
     """
-    parameters = model.log_parameters()
+    parameters = _log_parameters(model)
     scores = _token_scores(parameters, token_ids, mask)  # (T, B, S)
     initial = ops.broadcast_to(parameters.initial, ops.shape(scores)[1:])[None]
     predictions = _predictions(parameters, scores[:-1], initial[0])  # (T - 1, B, S)
@@ -166,8 +166,11 @@ def backward(model: HMM, token_ids: Tensor, beliefs: Tensor, mask: Tensor | None
 
     Returns:
         (B, T, S), a logarithm: `beliefs` and this make log P(z_t | x_1 ... x_T).
+
+    Raises:
+        InputError: if it is another kind of model.
     """
-    parameters = model.log_parameters()
+    parameters = _log_parameters(model)
     from_next = ops.exp(ops.transpose(parameters.transitions))  # (S, S): from z_{t+1} to z_t
     scores = _token_scores(parameters, token_ids, mask)  # (T, B, S)
 
@@ -190,6 +193,9 @@ def posteriors(model: HMM, token_ids: Tensor, mask: Tensor | None = None) -> Ten
 
     Returns:
         (B, T, S) float32, which sum to one over the states.
+
+    Raises:
+        InputError: if it is another kind of model.
     """
     beliefs, _ = forward(model, token_ids, mask)
     return ops.exp(beliefs + backward(model, token_ids, beliefs, mask))
@@ -206,8 +212,11 @@ def viterbi(model: HMM, token_ids: Tensor, mask: Tensor | None = None) -> tuple[
     Returns:
         The states, (B, T) int32, the last one repeated in the padding, and log P(tokens, states),
         (B,) float32.
+
+    Raises:
+        InputError: if it is another kind of model.
     """
-    parameters = model.log_parameters()
+    parameters = _log_parameters(model)
     scores = _token_scores(parameters, token_ids, mask)  # (T, B, S)
     if mask is None:
         mask = ops.ones_like(token_ids)
@@ -253,8 +262,11 @@ def most_likely_tokens(model: HMM, number: int) -> tuple[Tensor, Tensor]:
 
     Returns:
         Token ids, (S, number) int32, the likeliest first, and their probabilities, (S, number).
+
+    Raises:
+        InputError: if it is another kind of model.
     """
-    probabilities, token_ids = ops.top_k(ops.exp(model.log_parameters().emissions), number)
+    probabilities, token_ids = ops.top_k(ops.exp(_log_parameters(model).emissions), number)
     return token_ids, probabilities
 
 
@@ -273,6 +285,9 @@ def expected_counts(
 
     Returns:
         The counts, and the log-likelihoods of the texts, (B,).
+
+    Raises:
+        InputError: if it is another kind of model.
     """
     beliefs, log_probs = forward(model, token_ids, mask)
     evidence = backward(model, token_ids, beliefs, mask)
@@ -327,6 +342,9 @@ def baum_welch(
 
     Returns:
         The log-likelihood of all texts together before each step and after the last, (steps + 1,).
+
+    Raises:
+        InputError: if it is another kind of model.
     """
     if mask is None:
         mask = np.ones(np.shape(token_ids), bool)
@@ -352,6 +370,15 @@ def baum_welch(
 # === Parts of these ===
 
 
+def _log_parameters(model: HMM) -> Parameters:
+    """Return the logarithms of the model's probabilities."""
+    if not isinstance(model, HMM):
+        raise InputError(
+            f"{type(model).__name__} has no states of a Markov chain; HMM has; give such a model."
+        )
+    return model.log_parameters()
+
+
 def _token_scores(parameters: Parameters, token_ids: Tensor, mask: Tensor | None = None) -> Tensor:
     """Return log P(x_t | z_t), (T, B, S), the positions first; 0 in the padding."""
     by_token = ops.transpose(parameters.emissions)  # (V, S)
@@ -374,7 +401,7 @@ def _predictions(parameters: Parameters, scores: Tensor, prediction: Tensor) -> 
 def _scan(step: Callable, state: Tensor, inputs: Any, reverse: bool = False) -> Tensor:
     """Return the states that `step` makes from position to position, (T, ...), or from the end on.
 
-    Up to `WRITTEN_OUT` positions the steps stand in the graph one after the other, which is no
+    Up to `MOST_UNROLLED` positions the steps stand in the graph one after the other, which is no
     slower than the loop of `ops.scan`, faster where nothing is compiled, and lets TensorFlow's XLA
     take gradients, as it cannot through that loop.
 
@@ -385,7 +412,7 @@ def _scan(step: Callable, state: Tensor, inputs: Any, reverse: bool = False) -> 
         reverse: whether to begin at the last position.
     """
     length = keras.tree.flatten(inputs)[0].shape[0]
-    if not length or length > WRITTEN_OUT:
+    if not length or length > MOST_UNROLLED:
 
         def scan_step(state: Tensor, inputs: Any) -> tuple[Tensor, Tensor]:
             state = step(state, inputs)

@@ -15,7 +15,8 @@ from ..errors import InputError
 from .attention import padding_mask as mask_of_padding
 from .bert import BERT
 from .blocks import Block
-from .encoder_decoder import EncoderDecoder
+from .encoder_decoder import EncoderDecoder, Memory
+from .hmm import HMM, most_likely_tokens, viterbi
 from .language_model import Tensor
 from .rnn import EQUATION_CELLS, RNN
 from .transformer import Transformer
@@ -28,6 +29,13 @@ class Decoder(Protocol):
 
     def embed(self, token_ids: Tensor) -> Tensor:
         """Return what the first block sees: ids (B, T) to (B, T, D)."""
+
+
+class Tokenizer(Protocol):
+    """What knows the text of a token, such as `run.tokenizer`."""
+
+    def text_of(self, token_id: int) -> str:
+        """Return the token with this id as readable text."""
 
 
 def attention_weights(
@@ -78,8 +86,8 @@ def attention_weights(
         if not hasattr(model, "embed") or not hasattr(model, "blocks"):
             raise InputError(
                 f"{type(model).__name__} has no attention of this kind; GPT, Llama and BERT have, "
-                "a Transformer has encoder_attention_weights and cross_attention_weights, and of "
-                "a model with a head give model.backbone."
+                "a Transformer has encoder_attention_weights, decoder_attention_weights and "
+                "cross_attention_weights, and of a model with a head give model.backbone."
             )
         if segment_ids is not None or padding_mask is not None:
             raise ValueError(
@@ -107,7 +115,7 @@ def cross_attention_weights(model: EncoderDecoder, inputs: dict[str, Tensor]) ->
         sum to one. A recurrent model has one layer and one head.
 
     Raises:
-        InputError: if the model has no attention.
+        InputError: if the model is no encoder-decoder, or one without attention.
 
     Example:
         >>> from kerazoo.models.configs import RNNSeq2SeqConfig
@@ -117,10 +125,8 @@ def cross_attention_weights(model: EncoderDecoder, inputs: dict[str, Tensor]) ->
         >>> cross_attention_weights(model, inputs).shape
         (1, 1, 1, 3, 4)
     """
-    memory = model.encode(
-        ops.convert_to_tensor(inputs["source_ids"], "int32"), inputs.get("source_mask")
-    )
-    token_ids = ops.convert_to_tensor(inputs["token_ids"], "int32")
+    _expect(model, EncoderDecoder, "attention to a source", "Transformer and RNNSeq2Seq have")
+    token_ids, memory = _read(model, inputs)
     return _as_array(model.cross_attention_weights(token_ids, memory))
 
 
@@ -138,18 +144,55 @@ def encoder_attention_weights(
         (N, B, H, S, S) float32: in layer, text and head, the weight that the query at the fourth
         index gives to the key at the fifth. Rows sum to one.
 
+    Raises:
+        InputError: if it is another kind of model.
+
     Example:
         >>> from kerazoo.models.configs import TransformerConfig
         >>> model = Transformer(TransformerConfig(vocab_size=65))
         >>> encoder_attention_weights(model, np.array([[3, 1, 4, 1]])).shape
         (2, 1, 4, 4, 4)
     """
+    _expect(model, Transformer, "attention within a source", "Transformer has")
     x = model.embed(ops.convert_to_tensor(source_ids, "int32"))  # (B, S, D)
     mask = None if source_mask is None else mask_of_padding(source_mask)
     weights = []
     for block in model.encoder_blocks:
         weights.append(_as_array(block.attention_weights(x, mask)))  # (B, H, S, S)
         x = block(x, attention_mask=mask)
+    return np.stack(weights)
+
+
+def decoder_attention_weights(model: Transformer, inputs: dict[str, Tensor]) -> np.ndarray:
+    """Return how much each position of the text that is written looks at those before it.
+
+    Args:
+        model: an encoder-decoder of Transformer blocks.
+        inputs: as for its call: `source_ids` (B, S) int32, `token_ids` (B, T) int32, and, where
+            there is padding, `source_mask` (B, S) bool.
+
+    Returns:
+        (N, B, H, T, T) float32: in layer, text and head, the weight that the query at the fourth
+        index gives to the key at the fifth. Rows sum to one; what is above the diagonal is zero.
+
+    Raises:
+        InputError: if it is another kind of model.
+
+    Example:
+        >>> from kerazoo.models.configs import TransformerConfig
+        >>> model = Transformer(TransformerConfig(vocab_size=65))
+        >>> inputs = {"source_ids": np.array([[3, 1, 4, 1]]), "token_ids": np.array([[5, 9, 2]])}
+        >>> decoder_attention_weights(model, inputs).shape
+        (2, 1, 4, 3, 3)
+    """
+    _expect(model, Transformer, "attention of a decoder to its own text", "Transformer has")
+    token_ids, (seen, source_mask) = _read(model, inputs)
+    x = model.embed(token_ids)  # (B, T, D)
+    mask = mask_of_padding(source_mask)
+    weights = []
+    for block, keys_and_values in zip(model.decoder_blocks, seen, strict=True):
+        weights.append(_as_array(block.attention_weights(x)))  # (B, H, T, T)
+        x, _ = block(x, keys_and_values, memory_mask=mask)
     return np.stack(weights)
 
 
@@ -175,11 +218,7 @@ def gate_activations(model: RNN, token_ids: Tensor) -> dict[str, np.ndarray]:
         >>> sorted(gates), gates["f"].shape
         (['c', 'candidate', 'f', 'h', 'i', 'o'], (2, 1, 5, 8))
     """
-    if not hasattr(model, "recurrent_layers"):
-        raise InputError(
-            f"{type(model).__name__} has no gates that can be shown; LSTM, GRU and the plain "
-            "recurrent network have."
-        )
+    _expect(model, RNN, "gates that can be shown", "RNN has, of LSTM, GRU or plain cells")
     x = model.token_embedding(ops.convert_to_tensor(token_ids, "int32"))  # (B, T, D)
     by_layer = []
     for layer, states in zip(
@@ -196,6 +235,69 @@ def gate_activations(model: RNN, token_ids: Tensor) -> dict[str, np.ndarray]:
         by_layer.append(values)  # each (B, T, D)
         x = values["h"]
     return {name: np.stack([_as_array(v[name]) for v in by_layer]) for name in by_layer[0]}
+
+
+def state_path(model: HMM, token_ids: Tensor) -> np.ndarray:
+    """Return the likeliest path of texts through the hidden states; see `hmm.viterbi`.
+
+    Args:
+        model: a hidden Markov model.
+        token_ids: (B, T) int32.
+
+    Returns:
+        (B, T) int32: the state that each token is drawn from, from 0 to `num_states` - 1.
+
+    Raises:
+        InputError: if it is another kind of model.
+
+    Example:
+        >>> from kerazoo.models.configs import HMMConfig
+        >>> model = HMM(HMMConfig(vocab_size=65, num_states=16))
+        >>> state_path(model, np.array([[3, 1, 4, 1, 5]])).shape
+        (1, 5)
+    """
+    path, _ = viterbi(model, ops.convert_to_tensor(token_ids, "int32"))
+    return ops.convert_to_numpy(path)
+
+
+def likely_tokens(model: HMM, tokenizer: Tokenizer, number: int = 10) -> list[list[str]]:
+    """Return the texts of the tokens that each hidden state likes best: what it has learnt.
+
+    Args:
+        model: a hidden Markov model.
+        tokenizer: the one that it was trained with.
+        number: how many tokens of each state; all, if there are fewer.
+
+    Returns:
+        For each state its tokens, the likeliest first. `hmm.most_likely_tokens` gives their
+        probabilities, too.
+
+    Raises:
+        InputError: if it is another kind of model.
+
+    Example:
+        >>> run = kerazoo.load("runs/hmm-shakespeare")  # doctest: +SKIP
+        >>> for state, tokens in enumerate(likely_tokens(run.model, run.tokenizer)):
+        ...     print(state, tokens)  # doctest: +SKIP
+    """
+    token_ids, _ = most_likely_tokens(model, min(number, model.config.vocab_size))
+    return [list(map(tokenizer.text_of, row)) for row in ops.convert_to_numpy(token_ids).tolist()]
+
+
+def _expect(model: object, kind: type, what: str, which_have: str) -> None:
+    """Refuse a model of another kind, and say which have what was asked for."""
+    if not isinstance(model, kind):
+        has_a_head = isinstance(getattr(model, "backbone", None), kind)
+        instead = "model.backbone" if has_a_head else "such a model"
+        raise InputError(f"{type(model).__name__} has no {what}; {which_have}; give {instead}.")
+
+
+def _read(model: EncoderDecoder, inputs: dict[str, Tensor]) -> tuple[Tensor, Memory]:
+    """Return the text (B, T) of the inputs, and what the model makes of their source."""
+    source_ids, token_ids = (
+        ops.convert_to_tensor(inputs[name], "int32") for name in ("source_ids", "token_ids")
+    )
+    return token_ids, model.encode(source_ids, inputs.get("source_mask"))
 
 
 def _as_array(tensor: Tensor) -> np.ndarray:

@@ -22,8 +22,8 @@ Cache = Any
 class LanguageModel(keras.Model):
     """A neural language model: a `keras.Model` from token ids to next-token logits.
 
-    A model says how ids become hidden states (`hidden_states`), how those become logits (`logits`)
-    and what it remembers from step to step (`initial_cache`). The rest follows.
+    A model has a `token_embedding`, says how ids become hidden states (`hidden_states`) and what it
+    remembers from step to step (`initial_cache`). The rest follows.
 
     Args:
         config: the hyperparameters, with `vocab_size` set.
@@ -59,10 +59,6 @@ class LanguageModel(keras.Model):
         """
         raise NotImplementedError
 
-    def logits(self, hidden_states: Tensor) -> Tensor:
-        """Map states (..., D) to logits (..., V) float32, before the softmax."""
-        raise NotImplementedError
-
     def initial_cache(self, batch_size: int, length: int) -> Cache:
         """Return the cache before the first token, with room for `length` tokens."""
         raise NotImplementedError
@@ -79,6 +75,13 @@ class LanguageModel(keras.Model):
         them; a model without layers has none.
         """
         return []
+
+    def logits(self, hidden_states: Tensor) -> Tensor:
+        """Map states (..., D) to logits (..., V) float32, before the softmax.
+
+        Here by the transposed token embedding or, where the two are not tied, by its other matrix.
+        """
+        return ops.cast(self.token_embedding(hidden_states, reverse=True), "float32")
 
     def first_logits(self) -> Tensor:
         """Return the logits of the first token of all, (V,) float32.

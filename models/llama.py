@@ -14,7 +14,6 @@ Shapes: B batch, T positions, D width, G key/value heads, K head width, V vocabu
 """
 
 import keras
-from keras import ops
 
 from .attention import CausalAttention
 from .blocks import Block
@@ -70,7 +69,7 @@ class Llama(LanguageModel):
         }
         attention = CausalAttention(
             num_heads=config.num_heads,
-            num_kv_heads=config.num_kv_heads or config.num_heads,
+            num_kv_heads=config.num_kv_heads,
             head_dim=config.head_dim,
             rotary=True,
             rope_theta=config.rope_theta,
@@ -112,24 +111,13 @@ class Llama(LanguageModel):
         """Return what the first block sees: ids (B, T) to (B, T, D), nothing of positions yet."""
         return self.dropout(self.token_embedding(token_ids), training=training)
 
-    def logits(self, hidden_states: Tensor) -> Tensor:
-        """Map states (..., D) to logits (..., V) float32."""
-        return ops.cast(self.token_embedding(hidden_states, reverse=True), "float32")
-
     def parts(self) -> list[list[keras.Layer]]:
         """Return the embedding, then one block after the other."""
         return [[self.token_embedding], *([block] for block in self.blocks)]
 
     def initial_cache(self, batch_size: int, length: int) -> Cache:
         """Return room for keys and values: for each block two tensors (B, length, G, K)."""
-        shape = (
-            batch_size,
-            length,
-            self.config.num_kv_heads or self.config.num_heads,
-            self.config.head_dim,
-        )
-        zeros = ops.zeros(shape, self.compute_dtype)
-        return tuple((zeros, zeros) for _ in self.blocks)
+        return tuple(block.attention.initial_cache(batch_size, length) for block in self.blocks)
 
     @property
     def max_length(self) -> int:

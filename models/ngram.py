@@ -56,6 +56,8 @@ class NGram:
     def __init__(self, config: NGramConfig):
         if config.vocab_size < 1:
             raise ValueError("config.vocab_size is 0; set it to the tokenizer's vocab_size.")
+        if config.boundary is not None:
+            raise ValueError("config.boundary is a text; set boundary_id to its token instead.")
         self.config = config
         self._forget()
         self._estimate()
@@ -93,7 +95,7 @@ class NGram:
 
     def _forget(self) -> None:
         nothing = np.zeros(0, np.int64)
-        size, boundary = self.config.vocab_size, self.config.boundary
+        size, boundary = self.config.vocab_size, self.config.boundary_id
         self._levels = [Level(size, nothing, nothing) for _ in range(self.config.order)]
         # The tokens before the next to be counted: at first the end of a sentence before the text.
         self._last = np.array([boundary] if boundary is not None else [], np.int64)
@@ -144,7 +146,7 @@ class NGram:
         counts = [level.counts for level in self._levels]
         if self.config.smoothing not in DISCOUNTS:
             return counts
-        begins = self._levels[0].tokens == self.config.boundary
+        begins = self._levels[0].tokens == self.config.boundary_id
         for m, (level, above) in enumerate(zip(self._levels, self._levels[1:], strict=False)):
             preceding = np.bincount(above.suffixes, minlength=len(level.codes))
             if m:
@@ -245,8 +247,8 @@ class NGram:
             entries = level.find(contexts, tokens)
             yield contexts, entries
             entries[tokens == PADDING] = UNAVAILABLE
-            if m > 1 and self.config.boundary is not None:
-                entries[tokens == self.config.boundary] = UNAVAILABLE
+            if m > 1 and self.config.boundary_id is not None:
+                entries[tokens == self.config.boundary_id] = UNAVAILABLE
             contexts = np.pad(entries[:, :-1], ((0, 0), (1, 0)), constant_values=UNAVAILABLE)
 
     def _distributions(

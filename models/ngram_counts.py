@@ -84,8 +84,8 @@ def count(tokens: np.ndarray, num_before: int, config: NGramConfig) -> list[Leve
         levels.append(Level(config.vocab_size, codes, counts))
         contexts[:] = UNAVAILABLE
         contexts[at[at + 1 < len(tokens)] + 1] = which[at + 1 < len(tokens)]
-        if m > 1 and config.boundary is not None:
-            contexts[1:][tokens[:-1] == config.boundary] = UNAVAILABLE
+        if m > 1 and config.boundary_id is not None:
+            contexts[1:][tokens[:-1] == config.boundary_id] = UNAVAILABLE
     return levels
 
 

@@ -53,13 +53,13 @@ def _add_k(seen: Seen) -> Estimate:
 
 
 def _witten_bell(seen: Seen) -> Estimate:
-    """Return the left as the number of different tokens after c (Chen & Goodman, section 2.6)."""
+    """Return the left as the number of different tokens after c (Witten & Bell 1991)."""
     left = seen.sums(seen.counts > 0)
     return seen.counts, left, seen.sums(seen.counts) + left
 
 
 def _kneser_ney(seen: Seen) -> Estimate:
-    """Take a discount off each count (Chen & Goodman, sections 2.7 and 3)."""
+    """Take a discount off each count (Kneser & Ney 1995; modified: Chen & Goodman)."""
     discounts = DISCOUNTS[seen.config.smoothing](seen.counts)
     discount = np.concatenate([[0], discounts])[np.minimum(seen.counts, 3)]
     return seen.counts - discount, seen.sums(discount), seen.sums(seen.counts)
@@ -92,7 +92,7 @@ ESTIMATORS: dict[str, Callable[[Seen], Estimate]] = {
 def absolute_discounts(counts: np.ndarray) -> np.ndarray:
     """Return D three times, for counts of 1, 2 and 3 or more; n_r is how many counts are r.
 
-        D = n_1 / (n_1 + 2 n_2)                 (Ney et al. 1994; Chen & Goodman, equation 12)
+        D = n_1 / (n_1 + 2 n_2)                 (Ney et al. 1994)
 
     Where n_1 or n_2 is zero, D says nothing useful (it would take off nothing, or all); 0.5 then.
     """
@@ -104,7 +104,7 @@ def modified_discounts(counts: np.ndarray) -> np.ndarray:
     """Return D_1, D_2 and D_3+ for counts of 1, 2 and 3 or more; n_r is how many counts are r.
 
         D_r = r - (r + 1) Y n_{r+1} / n_r,      Y = n_1 / (n_1 + 2 n_2)
-                                                (Chen & Goodman, equation 17)
+                                                (Chen & Goodman)
 
     Where one of n_1 ... n_4 is zero, or a D_r is not above 0, the three are 0.5, 1 and 1.5. That is
     so for the single tokens of a small vocabulary, of which none is rare.

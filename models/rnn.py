@@ -1,13 +1,14 @@
 """Recurrent language models: LSTM, GRU and the plain recurrent network (Mikolov et al. 2010).
 
-    h_t = cell(x_t, h_{t-1})                    x_t: the embedding of token t
-    P(token after t) = softmax(h_t W)
+    s_t = cell(x_t, s_{t-1})                    x_t: the embedding of token t, or the layer below
+    P(token after t) = softmax(h_t W)           s_t = h_t, or of an LSTM (h_t, c_t)
 
-The state h_t is all that the model knows of the tokens before; it has no end, unlike the context of
-a Transformer. The sequence is worked through by Keras's recurrent layers on a GPU, where they run
-on cuDNN, and by `recurrence` on a CPU, where that is two to three times as fast. The cells are also
-written out below from their equations: `from_equations` runs those. Weights and results are the
-same in all three.
+The states s_t of the layers are all that the model knows of the tokens before; they have no end,
+unlike the context of a Transformer. (In training each window begins with states of zero, so that
+nothing is learnt from further back than its length, unless the state is carried on.) The sequence
+is worked through by Keras's recurrent layers on a GPU, where they run on cuDNN, and by `recurrence`
+on a CPU, where that is two to three times as fast. The cells are also written out below from their
+equations: `from_equations` runs those. Weights and results are the same in all three.
 
 `CarriedState` trains such a model on windows that follow one another in the text, each from the
 state in which the one before ended (Zaremba et al. 2014).
@@ -241,8 +242,8 @@ class RNN(LanguageModel):
         return not self.by_keras
 
     def logits(self, hidden_states: Tensor) -> Tensor:
-        """Map states (..., D) to logits (..., V) float32."""
-        logits = ops.cast(self.token_embedding(hidden_states, reverse=True), "float32")
+        """Map states (..., D) to logits (..., V) float32, with the bias if there is one."""
+        logits = super().logits(hidden_states)
         return logits + self.output_bias if self.config.output_bias else logits
 
     def parts(self) -> list[list[keras.Layer]]:

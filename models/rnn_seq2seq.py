@@ -177,10 +177,6 @@ class RNNSeq2Seq(EncoderDecoder):
         """Whether XLA makes it faster: `recurrence`, but not cuDNN."""
         return not self.by_keras
 
-    def logits(self, hidden_states: Tensor) -> Tensor:
-        """Map states (..., D) to logits (..., V) float32."""
-        return ops.cast(self.token_embedding(hidden_states, reverse=True), "float32")
-
     def parts(self) -> list[list[keras.Layer]]:
         """Return the embedding, the encoder's layers, each in both directions, the decoder's."""
         encoder = zip(self.encoder.forward_layers, self.encoder.backward_layers, strict=True)

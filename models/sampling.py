@@ -38,7 +38,7 @@ class Sampling:
     alpha: float = 0.6
     """Contrastive search: how much likeness to earlier tokens counts against a token."""
     seed: int | None = None
-    """Makes a random choice repeatable."""
+    """Makes a random choice repeatable; from 0 to below 2^32."""
 
     def __post_init__(self):
         for name in ("temperature", "k", "num_beams", "candidates"):
@@ -50,3 +50,5 @@ class Sampling:
                 raise InputError(
                     f"--{name} is {getattr(self, name)}; it must be above 0 and at most 1."
                 )
+        if self.seed is not None and not 0 <= self.seed < 1 << 32:
+            raise InputError(f"--seed is {self.seed}; it must be from 0 to below 4,294,967,296.")

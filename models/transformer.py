@@ -181,10 +181,6 @@ class Transformer(EncoderDecoder):
             x = self.decoder_norm(x)
         return x, None if cache is None else tuple(caches)
 
-    def logits(self, hidden_states: Tensor) -> Tensor:
-        """Map states (..., D) to logits (..., V) float32."""
-        return ops.cast(self.token_embedding(hidden_states, reverse=True), "float32")
-
     def parts(self) -> list[list[keras.Layer]]:
         """Return the embedding, the encoder's blocks, the decoder's blocks."""
         encoder = [[block] for block in self.encoder_blocks]
@@ -196,9 +192,9 @@ class Transformer(EncoderDecoder):
         """Return room for keys and values: for each block two tensors (B, length, H, K)."""
         _, source_mask = memory
         batch_size = ops.shape(source_mask)[0]
-        shape = (batch_size, length, self.config.num_heads, self.config.head_dim)
-        zeros = ops.zeros(shape, self.compute_dtype)
-        return tuple((zeros, zeros) for _ in self.decoder_blocks)
+        return tuple(
+            block.attention.initial_cache(batch_size, length) for block in self.decoder_blocks
+        )
 
     @property
     def max_length(self) -> int:

@@ -123,6 +123,15 @@ def test_causal_attention_equals_keras_multi_head_attention():
     np.testing.assert_allclose(ours(x)[0], theirs(x, x, use_causal_mask=True), atol=1e-5)
 
 
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_an_empty_cache_has_room_for_the_shared_heads_alone(policy):
+    layer = attention.CausalAttention(num_heads=4, head_dim=8, num_kv_heads=2, dtype=policy)
+    for tensor in layer.initial_cache(3, 5):
+        assert tensor.shape == (3, 5, 2, 8)
+        assert tensor.dtype == layer.compute_dtype
+        assert not np.any(tensor)
+
+
 def test_attention_dropout_is_on_in_training_only():
     layer = attention.CausalAttention(num_heads=2, num_kv_heads=2, head_dim=4, dropout=0.5)
     x = normal(1, 6, 8)

@@ -34,6 +34,8 @@ from kerazoo.models.sampling import Sampling
         (Sampling, {"temperature": 0}, "--temperature is 0; it must be above 0"),
         (Sampling, {"p": 1.5}, "--p is 1.5; it must be above 0 and at most 1"),
         (Sampling, {"k": 0}, "--k is 0"),
+        (Sampling, {"seed": -1}, "--seed is -1; it must be from 0 to below 4,294,967,296"),
+        (Sampling, {"seed": 1 << 32}, "--seed is 4294967296; it must be from 0 to below"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named(kind, fields, message):

@@ -109,6 +109,15 @@ def test_text_goes_on_beyond_the_context(model):
         assert [len(row) for row in rows] == [190, 93]
 
 
+@pytest.mark.parametrize("sampler", ["greedy", "beam"])
+def test_a_long_prompt_in_a_batch_goes_on_as_it_would_alone(model, sampler):
+    prompts = [np.arange(100) % V, PROMPTS[0], np.arange(61)[::-1] % V]
+    together = generate(model, prompts, 30, Sampling(sampler))
+    for found, prompt in zip(together, prompts, strict=True):
+        (alone,) = generate(model, [prompt], 30, Sampling(sampler))
+        assert found.tolist() == alone.tolist()
+
+
 def test_a_full_context_is_used_before_it_is_moved(model):
     # The token at position 39 is predicted from all 39 before it, also at the limit of 40.
     (row,) = generate(model, [PROMPTS[0]], 38, Sampling("greedy"))

@@ -177,7 +177,7 @@ def test_steps_written_out_equal_a_loop(monkeypatch, xla):
         return model(ids), posteriors(model, ids), viterbi(model, ids)
 
     written_out = compiled(everything, model, xla)(token_ids)
-    monkeypatch.setattr("kerazoo.models.hmm.WRITTEN_OUT", 0)
+    monkeypatch.setattr("kerazoo.models.hmm.MOST_UNROLLED", 0)
     loop = compiled(lambda ids: everything(ids), model, xla)(token_ids)
     for found, expected in zip(
         keras.tree.flatten(loop), keras.tree.flatten(written_out), strict=True
@@ -331,6 +331,9 @@ def test_scores_paths_and_posteriors_equal_those_of_hmmlearn(seed):
         score, path = theirs.decode(tokens, algorithm="viterbi")
         np.testing.assert_array_equal(paths[row], path)
         assert best[row] == pytest.approx(score, rel=1e-5)
+        expected, path = theirs.decode(tokens, algorithm="map")  # the likeliest state of each token
+        np.testing.assert_array_equal(shown[row].argmax(axis=-1), path)
+        assert shown[row].max(axis=-1).sum() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parity

@@ -1,12 +1,33 @@
+import re
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from kerazoo.models import families
-from kerazoo.models.attention import rotate
-from kerazoo.models.configs import GPTConfig, LlamaConfig, RNNConfig
-from kerazoo.models.inspection import attention_weights, gate_activations
+from kerazoo.data import tokenizers
+from kerazoo.data.text import Text
+from kerazoo.errors import InputError
+from kerazoo.models import families, hmm
+from kerazoo.models.attention import CausalAttention, rotate
+from kerazoo.models.configs import (
+    GPTConfig,
+    HMMConfig,
+    LlamaConfig,
+    RNNConfig,
+    RNNSeq2SeqConfig,
+    TransformerConfig,
+)
+from kerazoo.models.heads import TokenHead
+from kerazoo.models.inspection import (
+    attention_weights,
+    cross_attention_weights,
+    decoder_attention_weights,
+    encoder_attention_weights,
+    gate_activations,
+    likely_tokens,
+    state_path,
+)
 
 V, T = 11, 9
 SMALL = {"vocab_size": V, "context_length": T, "num_layers": 3, "num_heads": 4, "width": 16}
@@ -16,6 +37,11 @@ TRANSFORMERS = {
     "llama": LlamaConfig(**SMALL, num_kv_heads=2, rope_theta=100.0),
 }
 TOKEN_IDS = np.random.default_rng(0).integers(0, V, (2, T)).astype("int32")
+INPUTS = {
+    "source_ids": np.random.default_rng(1).integers(0, V, (2, 7)).astype("int32"),
+    "source_mask": np.arange(7) < np.array([[7], [4]]),
+    "token_ids": TOKEN_IDS,
+}
 
 
 def make(config):
@@ -129,3 +155,129 @@ def test_the_gates_of_a_gru_are_those_of_its_equations():
     np.testing.assert_allclose(gates["candidate"], np.tanh(x_c + gates["r"] * h_c), atol=1e-5)
     mixed = gates["z"] * before + (1 - gates["z"]) * gates["candidate"]
     np.testing.assert_allclose(gates["h"], mixed, atol=1e-5)
+
+
+@pytest.mark.parametrize("positions", ["sinusoidal", "rotary"])
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_values_averaged_by_the_weights_are_what_the_decoder_attends_to(
+    norm_first, positions, monkeypatch
+):
+    options = {"norm_first": norm_first, "positions": positions, "qk_norm": positions == "rotary"}
+    model = make(TransformerConfig(**SMALL, **options))
+    weights = decoder_attention_weights(model, INPUTS)
+    assert weights.shape == (3, 2, 4, T, T)
+    assert weights.dtype == np.float32
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-6)
+    assert (weights[..., ~np.tri(T, dtype=bool)] == 0).all()
+    seen, call = [], CausalAttention.call  # what goes in and out of it when the model is called
+
+    def recorded(layer, x, **options):
+        attended, cache = call(layer, x, **options)
+        seen.append((layer, x, attended))
+        return attended, cache
+
+    monkeypatch.setattr(CausalAttention, "call", recorded)
+    model(INPUTS)
+    for found, (layer, x, attended) in zip(weights, seen, strict=True):
+        value = np.reshape(layer.value(x), (2, T, 4, 4))
+        mixed = np.einsum("bhts,bshk->bthk", found, value).reshape(2, T, 16)
+        np.testing.assert_allclose(layer.output_dense(mixed), attended, atol=1e-4)
+
+
+def test_the_decoder_looks_at_its_text_in_the_light_of_the_source():
+    model = make(TransformerConfig(**SMALL))
+    weights = decoder_attention_weights(model, INPUTS)
+    padding = np.where(INPUTS["source_mask"], INPUTS["source_ids"], 0)
+    np.testing.assert_array_equal(
+        weights, decoder_attention_weights(model, {**INPUTS, "source_ids": padding})
+    )
+    other = (INPUTS["source_ids"] + 1) % V
+    changed = decoder_attention_weights(model, {**INPUTS, "source_ids": other})
+    np.testing.assert_array_equal(weights[0], changed[0])  # the first has not yet seen the source
+    assert not np.allclose(weights[1], changed[1], atol=1e-2)
+
+
+def test_a_state_path_is_that_of_the_text():
+    # Each state says one token and goes to any.
+    model = make(HMMConfig(vocab_size=V, num_states=V))
+    model.set_parameters(hmm.Parameters(np.full(V, 1 / V), np.full((V, V), 1 / V), np.eye(V)))
+    path = state_path(model, TOKEN_IDS)
+    assert isinstance(path, np.ndarray)
+    assert path.dtype == np.int32
+    np.testing.assert_array_equal(path, TOKEN_IDS)
+
+
+def test_the_tokens_that_a_state_likes_are_texts(small_text):
+    tokenizer = tokenizers.train("word", Text.of(small_text), vocab_size=300)
+    model = make(HMMConfig(vocab_size=tokenizer.vocab_size, num_states=2))
+    emissions = np.zeros((2, tokenizer.vocab_size))
+    emissions[0, tokenizer.encode(" king dog")] = 0.6, 0.4
+    emissions[1, tokenizer.encode(" likes sees")] = 0.3, 0.7
+    model.set_parameters(hmm.Parameters(np.full(2, 0.5), np.full((2, 2), 0.5), emissions))
+    assert likely_tokens(model, tokenizer, 2) == [[" king", " dog"], [" sees", " likes"]]
+    assert [len(tokens) for tokens in likely_tokens(model, tokenizer, 999)] == [
+        tokenizer.vocab_size
+    ] * 2
+
+
+# === Models without what is asked for ===
+
+
+GPT, RNN, SEQ2SEQ = TRANSFORMERS["gpt"], RNNConfig(vocab_size=V), RNNSeq2SeqConfig(vocab_size=V)
+OF_AN_HMM = {
+    "forward": lambda model: hmm.forward(model, TOKEN_IDS),
+    "backward": lambda model: hmm.backward(model, TOKEN_IDS, None),
+    "posteriors": lambda model: hmm.posteriors(model, TOKEN_IDS),
+    "viterbi": lambda model: hmm.viterbi(model, TOKEN_IDS),
+    "expected_counts": lambda model: hmm.expected_counts(model, TOKEN_IDS),
+    "baum_welch": lambda model: hmm.baum_welch(model, TOKEN_IDS, 1),
+    "state_path": lambda model: state_path(model, TOKEN_IDS),
+    "likely_tokens": lambda model: likely_tokens(model, None),
+}
+
+
+@pytest.mark.parametrize(
+    ("ask", "config", "message"),
+    [
+        (
+            lambda model: attention_weights(model, TOKEN_IDS),
+            SEQ2SEQ,
+            "RNNSeq2Seq has no attention of this kind; GPT, Llama and BERT have",
+        ),
+        (
+            lambda model: cross_attention_weights(model, INPUTS),
+            GPT,
+            "GPT has no attention to a source; Transformer and RNNSeq2Seq have; give such a model.",
+        ),
+        (
+            lambda model: encoder_attention_weights(model, INPUTS["source_ids"]),
+            SEQ2SEQ,
+            "RNNSeq2Seq has no attention within a source; Transformer has; give such a model.",
+        ),
+        (
+            lambda model: decoder_attention_weights(model, INPUTS),
+            SEQ2SEQ,
+            "RNNSeq2Seq has no attention of a decoder to its own text; Transformer has; give such",
+        ),
+        (
+            lambda model: gate_activations(model, TOKEN_IDS),
+            GPT,
+            "GPT has no gates that can be shown; RNN has, of LSTM, GRU or plain cells; give such a",
+        ),
+        *(
+            (ask, RNN, "RNN has no states of a Markov chain; HMM has; give such a model.")
+            for ask in OF_AN_HMM.values()
+        ),
+    ],
+    ids=["attention", "cross", "encoder", "decoder", "gates", *OF_AN_HMM],
+)
+def test_a_model_without_what_is_asked_for_is_told_which_have_it(ask, config, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        ask(families.build(config))
+
+
+def test_of_a_model_with_a_head_the_backbone_is_to_be_given():
+    model = TokenHead(families.build(RNN), num_outputs=3)
+    with pytest.raises(InputError, match="TokenHead has no gates .*; give model.backbone."):
+        gate_activations(model, TOKEN_IDS)
+    assert gate_activations(model.backbone, TOKEN_IDS)["h"].shape[1:3] == TOKEN_IDS.shape

@@ -3,6 +3,7 @@ import math
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -170,7 +171,7 @@ def test_kneser_ney_equals_its_recursive_definition(smoothing, order, boundary):
     text = some_text(length=800, vocab_size=8)
     modified = smoothing == "modified-kneser-ney"
     slow = SlowKneserNey(text.tolist(), 8, order, modified, boundary)
-    model = fitted(text, vocab_size=8, order=order, smoothing=smoothing, boundary=boundary)
+    model = fitted(text, vocab_size=8, order=order, smoothing=smoothing, boundary_id=boundary)
     if modified and order > 2:  # the formulas are at work, not only what stands in for them
         assert any(discounts != [0.5, 1, 1.5] for discounts in slow.discounts.values())
     other = np.random.default_rng(1)
@@ -259,7 +260,7 @@ configs = st.builds(
     vocab_size=st.just(5),
     order=st.integers(1, 5),
     smoothing=st.sampled_from(list(ESTIMATORS)),
-    boundary=st.sampled_from([None, 0, 4]),
+    boundary_id=st.sampled_from([None, 0, 4]),
     k=st.sampled_from([0.01, 1.0]),
 ).flatmap(
     lambda config: st.sampled_from(
@@ -312,7 +313,7 @@ def test_add_k_knows_nothing_after_a_context_that_was_never_seen():
 @every_smoothing
 def test_a_context_never_crosses_a_boundary(smoothing):
     text = some_text(length=500)
-    model = fitted(text, vocab_size=6, order=4, smoothing=smoothing, boundary=0)
+    model = fitted(text, vocab_size=6, order=4, smoothing=smoothing, boundary_id=0)
     for before in range(6):
         for after in ([], [3], [3, 1]):
             np.testing.assert_array_equal(
@@ -326,7 +327,7 @@ def test_a_context_never_crosses_a_boundary(smoothing):
 def test_the_order_of_sentences_makes_no_difference(smoothing):
     lines = [[1, 2, 0], [3, 0], [1, 2, 1, 0], [0], [2, 1, 0]]
     models = [
-        fitted(np.concatenate(some), vocab_size=4, order=3, smoothing=smoothing, boundary=0)
+        fitted(np.concatenate(some), vocab_size=4, order=3, smoothing=smoothing, boundary_id=0)
         for some in (lines, lines[::-1])
     ]
     for context in ([0], [0, 1], [0, 0], [1, 2], [3]):
@@ -334,7 +335,7 @@ def test_the_order_of_sentences_makes_no_difference(smoothing):
 
 
 def test_the_text_begins_after_a_boundary_that_is_not_itself_counted():
-    model = fitted([1, 2, 0], vocab_size=3, order=2, smoothing="maximum-likelihood", boundary=0)
+    model = fitted([1, 2, 0], vocab_size=3, order=2, smoothing="maximum-likelihood", boundary_id=0)
     np.testing.assert_allclose(model.probabilities([0]), [0, 1, 0])  # from <s> to 1
     np.testing.assert_allclose(model.probabilities([]), [1 / 3, 1 / 3, 1 / 3])
 
@@ -360,7 +361,7 @@ def test_the_recent_past_is_mixed_in_by_its_weight():
 CONFIGS = {
     **{name: {"smoothing": name} for name in ESTIMATORS if name != "maximum-likelihood"},
     "one token": {"order": 1},
-    "boundary": {"boundary": 0},
+    "boundary": {"boundary_id": 0},
     "cache": {"cache_size": 5, "cache_weight": 0.3},
 }
 every_config = pytest.mark.parametrize("name", CONFIGS)
@@ -529,6 +530,36 @@ print("tensorflow" in sys.modules, "keras" in sys.modules)
     assert outcome.stdout.split() == ["False", "False"]
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the most memory used as Linux tells it")
+def test_a_million_words_are_counted_and_scored_in_less_than_1_5_gb():
+    # The r-th word is as frequent as 1 / r says (Zipf), so nearly all longer n-grams are new.
+    script = """
+import time
+from pathlib import Path
+import numpy as np
+from kerazoo.models.configs import NGramConfig
+from kerazoo.models.ngram import NGram
+shares = 1 / np.arange(1, 10_001)
+words = np.random.default_rng(0).choice(10_000, 1_000_000, p=shares / shares.sum())
+begin = time.perf_counter()
+model = NGram(NGramConfig(vocab_size=10_000, order=5, smoothing="modified-kneser-ney")).fit(words)
+counted = time.perf_counter()
+log_probs = model.token_log_probs(words[None])
+scored = time.perf_counter()
+assert log_probs.shape == (1, 1_000_000) and np.isfinite(log_probs).all()
+# The resident set at its largest, in kB. (`ru_maxrss` would begin with that of the process before.)
+peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
+print(int(peak) * 1024, counted - begin, scored - counted)
+"""
+    outcome = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    peak, counting, scoring = map(float, outcome.stdout.split())
+    print(f"{peak / 1e9:.2f} GB, counted in {counting:.1f} s, scored in {scoring:.1f} s")
+    assert peak < 1.5e9
+
+
 def test_a_file_that_is_no_model_is_refused(tmp_path):
     path = tmp_path / "model.npz"
     with pytest.raises(InputError, match="there is no file"):
@@ -581,8 +612,13 @@ def test_a_damaged_model_is_refused(damage, tmp_path, capsys):
         ({"backoff": 1.5}, "--model.backoff is 1.5; it must be above 0 and at most 1"),
         ({"cache_size": 100}, "--model.cache-size is 100 and --model.cache-weight 0.0; give both"),
         ({"cache_weight": 1.0}, "--model.cache-weight is 1.0; it must be from 0 to below 1"),
-        ({"boundary": -1}, "--model.boundary is -1"),
-        ({"vocab_size": 5, "boundary": 5}, "--model.boundary is 5, which is no token of the 5"),
+        ({"boundary": 5}, "--model.boundary is 5, which is no text.*--model.boundary-id"),
+        (
+            {"boundary": "5", "boundary_id": 5},
+            "--model.boundary '5' and --model.boundary-id 5 both",
+        ),
+        ({"boundary_id": -1}, "--model.boundary-id is -1"),
+        ({"vocab_size": 5, "boundary_id": 5}, "--model.boundary-id is 5, which is no token of the"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named(fields, message):
@@ -593,6 +629,11 @@ def test_a_value_that_is_not_allowed_is_named(fields, message):
 def test_a_model_without_a_vocabulary_is_refused():
     with pytest.raises(ValueError, match="vocab_size is 0"):
         NGram(NGramConfig())
+
+
+def test_a_boundary_whose_token_is_not_known_is_refused():
+    with pytest.raises(ValueError, match="set boundary_id"):
+        NGram(NGramConfig(vocab_size=5, boundary="5"))
 
 
 @pytest.mark.parametrize("wrong", [np.array([[1, 6]]), np.array([[-1, 2]]), np.ones((1, 2)), [1]])
@@ -667,6 +708,47 @@ def test_temperature_samples_from_the_probabilities():
     np.testing.assert_allclose(found, model.probabilities(prompt), atol=0.03)
 
 
+def test_sentences_are_counted_one_by_one_from_the_command_line(small_text, tmp_path):
+    import kerazoo
+    from kerazoo.train import main
+
+    lines = [f" {line} \n" for line in small_text.read_text().splitlines()]
+    (tmp_path / "text.txt").write_text("".join(lines))  # with spaces as in the Penn Treebank
+    arguments = ["ngram-ptb", "--data.text", str(tmp_path / "text.txt"), "--out", f"{tmp_path}/run"]
+    main(arguments)
+    main([*arguments, "--resume"])  # finds the same settings
+    run = kerazoo.load(tmp_path / "run")
+    end = run.tokenizer.encode(" \n")
+    assert run.model.config == NGramConfig(run.tokenizer.vocab_size, boundary_id=end[0])
+    after_a_line, after_another = (
+        run.model.probabilities(run.tokenizer.encode(text)) for text in (" \n", " a dog. \n")
+    )
+    np.testing.assert_array_equal(after_a_line, after_another)
+
+
+@pytest.mark.parametrize(
+    ("boundary", "message"),
+    [
+        (
+            "queen",
+            r"'queen', which is not one token of this whitespace .* 20; give the text of one\.",
+        ),
+        ("a dog", "'a dog', which is not one token"),
+        (r" \n", r"' \\n', which is not one token .* give the text of one, such as '\\n'\."),
+        ("king", r"'king', which .* such as ' king'\."),
+    ],
+)
+def test_a_boundary_that_is_no_token_is_refused(boundary, message, small_text):
+    from kerazoo.data import tokenizers
+    from kerazoo.data.text import Text
+    from kerazoo.recipe import completed
+
+    tokenizer = tokenizers.train("whitespace", Text.of(small_text), 100)
+    assert completed(NGramConfig(boundary=r"\n"), tokenizer).boundary_id == tokenizer.encode("\n")
+    with pytest.raises(InputError, match=message):
+        completed(NGramConfig(boundary=boundary), tokenizer)
+
+
 # === Published figures ===
 
 
@@ -675,24 +757,26 @@ def test_temperature_samples_from_the_probabilities():
 def test_modified_kneser_ney_reaches_the_published_perplexity_on_penn_treebank(
     order, perplexity, monkeypatch
 ):
-    from kerazoo.data.datasets import DataConfig, load
+    from kerazoo.data import datasets, tokenizers
+    from kerazoo.recipe import completed
+    from kerazoo.recipes import RECIPES
 
     shared = Path(__file__).parents[3] / "shared" / "data"
     if (shared / "ptb").is_dir():
         monkeypatch.setenv("KERAZOO_MIRROR", str(shared))
+    recipe = RECIPES["ngram-ptb"]
     try:
-        corpus = load(DataConfig(name="ptb"))
+        corpus = datasets.load(recipe.data)
     except InputError as error:
         pytest.skip(f"needs the Penn Treebank: {error}")
 
-    def words(text):  # the end of a line is a word to predict, as is <unk>
-        return ["\n", *text.read().replace("\n", " \n ").split(" ")]
-
-    train, test = ([word for word in words(text) if word] for text in (corpus.train, corpus.test))
-    vocabulary = {word: n for n, word in enumerate(sorted({*train, *test}))}
-    assert (len(vocabulary), len(train) - 1, len(test) - 1) == (10_000, 929_589, 82_430)
-    train, test = (np.array([vocabulary[word] for word in split]) for split in (train, test))
-    model = fitted(train[1:], 10_000, order=order, boundary=vocabulary["\n"])
-    log_probs = model.token_log_probs(test[None])[0, 1:]
+    size = recipe.data.vocab_size
+    tokenizer = tokenizers.train(recipe.data.tokenizer, corpus.train, size)
+    model = NGram(completed(replace(recipe.model, order=order), tokenizer))
+    train, test = (tokenizer.encode(text.read()) for text in (corpus.train, corpus.test))
+    # The end of a line is a word to predict, as is <unk>, of which the tokenizer has another one.
+    assert (tokenizer.vocab_size, len(train), len(test)) == (10_001, 929_589, 82_430)
+    test = np.concatenate([[model.config.boundary_id], test])
+    log_probs = model.fit(train).token_log_probs(test[None])[0, 1:]
     # The published models (Mikolov et al. 2011) leave out some n-grams that were seen once.
     assert math.exp(-log_probs.mean(dtype=float)) == pytest.approx(perplexity, rel=0.01)

@@ -2,9 +2,11 @@ import keras
 import numpy as np
 import pytest
 
+from kerazoo import recipes
 from kerazoo.models.configs import RNNConfig
 from kerazoo.models.rnn import EQUATION_CELLS, KERAS_LAYERS, RNN, CarriedState
 from kerazoo.tasks.losses import CrossEntropy
+from kerazoo.training.optimizers import make_schedule
 
 
 @pytest.mark.parametrize("cell", EQUATION_CELLS)
@@ -136,3 +138,71 @@ def test_the_carried_state_is_kept_in_half_precision(policy):
         inputs = {"token_ids": token_ids, "goes_on": GOES_ON}
         assert np.isfinite(learner.train_on_batch(inputs, next_token_ids))
     assert {state.dtype for state in learner.states} == {model.compute_dtype}
+
+
+# === As published ===
+
+
+@pytest.mark.parametrize("cell", EQUATION_CELLS)
+def test_dropout_is_between_layers_and_never_on_the_carried_state(cell, monkeypatch):
+    # Zaremba et al. (2014): on what goes up a layer, not on what goes on to the next step.
+    model = RNN(RNNConfig(vocab_size=11, cell=cell, width=8, num_layers=3, dropout=0.5))
+    random = np.random.default_rng(0)
+    begin = keras.tree.map_structure(
+        lambda state: random.normal(size=state.shape).astype("float32"), model.initial_cache(3, 0)
+    )
+    calls = []
+
+    def changed(x, training):
+        calls.append((x, training))
+        return -2 * x
+
+    monkeypatch.setattr(model.dropout, "call", changed)
+    hidden_states, end = model.hidden_states(TOKEN_IDS, begin, training=True)
+    assert len(calls) == 3 + 1
+    x = model.token_embedding(TOKEN_IDS)
+    for n, layer in enumerate(model.recurrent_layers):
+        np.testing.assert_allclose(calls[n][0], x, atol=1e-5)
+        x, *states = layer(-2 * x, initial_state=list(begin[n]))
+        for found, expected in zip(end[n], states, strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(calls[-1][0], x, atol=1e-5)
+    np.testing.assert_allclose(hidden_states, -2 * x, atol=1e-5)
+    assert all(training for _, training in calls)
+
+
+@pytest.mark.parametrize(
+    ("size", "width", "unrolled", "dropout", "scale", "longest", "factor", "constant", "epochs"),
+    [
+        ("small", 200, 20, 0.0, 0.1, 5, 2, 4, 13),
+        ("medium", 650, 35, 0.5, 0.05, 5, 1.2, 6, 39),
+        ("large", 1500, 35, 0.65, 0.04, 10, 1.15, 14, 55),
+    ],
+)
+def test_the_recipes_of_zaremba_have_the_numbers_of_the_paper(
+    size, width, unrolled, dropout, scale, longest, factor, constant, epochs
+):
+    # Section 4.1: two layers, batches of 20, learning rate 1 for some epochs, then divided by the
+    # factor for each. There losses are added up over time, here averaged.
+    recipe = recipes.find(f"lstm-ptb-{size}")
+    model, train = recipe.model, recipe.train
+    assert (model.cell, model.num_layers, model.width) == ("lstm", 2, width)
+    assert (model.context_length, model.dropout, model.initial_scale) == (unrolled, dropout, scale)
+    assert not model.tie_embeddings
+    assert (train.optimizer, train.momentum, train.batch_size) == ("sgd", 0, 20)
+    assert train.carry_state
+    assert train.clip_norm * unrolled == pytest.approx(longest)
+    assert train.learning_rate / unrolled == 1
+    assert train.decay * factor == pytest.approx(1)
+    assert (train.constant_epochs, train.epochs) == (constant, epochs)
+
+    steps_per_epoch = 929_589 / (20 * unrolled)
+    last = round(epochs * steps_per_epoch) - 1
+    schedule = make_schedule(train, last + 1, steps_per_epoch)
+    for step, falls in (
+        (0, 0),
+        (constant * steps_per_epoch - 1, 0),
+        (constant * steps_per_epoch + 1, 1),
+        (last, epochs - constant),
+    ):
+        assert float(schedule(int(step))) / unrolled == pytest.approx(factor**-falls, rel=1e-5)

@@ -115,11 +115,12 @@ def test_multiplicative_attention_is_the_formulas_of_the_paper(cell):
     np.testing.assert_allclose(cross_attention_weights(model, INPUTS)[0, :, 0], weights, atol=1e-5)
 
 
+@pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_additive_attention_is_the_formulas_of_the_paper(cell):
+def test_additive_attention_is_the_formulas_of_the_paper(cell, num_layers):
     # Bahdanau et al. (2015): a = softmax(v^T tanh(W s_{t-1} + U h_j)), c_t = sum a h_j,
-    # s_t = cell([x_t; c_t], s_{t-1}).
-    model = make(cell=cell, attention="additive")
+    # s_t = cell([x_t; c_t], s_{t-1}); a layer above reads s_t alone.
+    model = make(cell=cell, attention="additive", num_layers=num_layers)
     memory = model.encode(INPUTS["source_ids"], INPUTS["source_mask"])
     initial, (_, values, _) = memory
     layer = model.decoder_layers[0]
@@ -128,16 +129,18 @@ def test_additive_attention_is_the_formulas_of_the_paper(cell):
     )
     x = keras.ops.convert_to_numpy(model.token_embedding(INPUTS["token_ids"]))
     values, state = arrays((values, list(initial[0])))
-    weights, expected = np.zeros((3, T, S)), np.zeros((3, T, D))
+    weights, contexts, states = np.zeros((3, T, S)), np.zeros((3, T, D)), np.zeros((3, T, D))
     for t in range(T):
-        context = np.zeros((3, D), "float32")
         for row, length in enumerate(LENGTHS):
             keys, query = values[row, :length] @ key_kernel, state[0][row] @ query_kernel
             weights[row, t, :length] = softmax((np.tanh(query + keys) @ score_kernel)[:, 0])
-            context[row] = weights[row, t] @ values[row]
-        _, state = layer.cell(np.concatenate([x[:, t], context], axis=-1), state)
+            contexts[row, t] = weights[row, t] @ values[row]
+        _, state = layer.cell(np.concatenate([x[:, t], contexts[:, t]], axis=-1), state)
         state = arrays(state) if isinstance(state, list) else [arrays(state)]
-        expected[:, t] = np.tanh(np.concatenate([context, state[0]], axis=-1) @ output_kernel)
+        states[:, t] = state[0]
+    for above, begin in zip(model.decoder_layers[1:], initial[1:], strict=True):
+        states, *_ = above(states, initial_state=list(begin))
+    expected = np.tanh(np.concatenate([contexts, states], axis=-1) @ output_kernel)
     np.testing.assert_allclose(model.decode(INPUTS["token_ids"], memory)[0], expected, atol=1e-5)
     np.testing.assert_allclose(cross_attention_weights(model, INPUTS)[0, :, 0], weights, atol=1e-5)
 
