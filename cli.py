@@ -11,6 +11,7 @@ import importlib
 import io
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
@@ -60,12 +61,23 @@ def _dispatch(arguments: Sequence[str]) -> None:
     importlib.import_module(COMMANDS[name][0]).main(rest)
 
 
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end, by `kill` or a job scheduler: as by Ctrl-C, but SIGTERM."""
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise Terminated
+
+
 def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
     """Run a command on this process's arguments and exit.
 
     What the user can mend is told in one sentence, without a traceback, and the exit code is 2; a
-    training that had to stop exits with 1. `--debug` shows tracebacks.
+    training that had to stop exits with 1. What is interrupted exits as a shell expects it, with
+    128 and the number of the signal: 130 after Ctrl-C, 143 after SIGTERM. `--debug` shows
+    tracebacks.
     """
+    signal.signal(signal.SIGTERM, _terminate)
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     # Pipes of Windows have another encoding, and its files begin with a byte order mark. A file's
     # name may be no text at all.
@@ -79,9 +91,9 @@ def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
     except BrokenPipeError:  # whoever read the output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("\nkerazoo: interrupted.", file=sys.stderr)
-        sys.exit(130)
+    except KeyboardInterrupt as stop:
+        print(f"\nkerazoo: {str(stop) or 'interrupted.'}", file=sys.stderr)
+        sys.exit(128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT))
     except Exception as error:
         told = _in_one_sentence(error)
         if told is None or "--debug" in sys.argv:
@@ -105,7 +117,7 @@ def _in_one_sentence(error: Exception) -> tuple[str, int] | None:
             "command, a training with --resume. Nothing that was saved before is lost."
         ), 2
     if isinstance(error, UnicodeDecodeError):
-        return "the input is not UTF-8 text; convert it, for example with iconv.", 2
+        return "the input is not UTF-8 text; save it as UTF-8 in an editor, or use iconv.", 2
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
         hint = ""

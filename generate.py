@@ -221,7 +221,7 @@ class _Speaker:
         return [line_end.join(map(str.strip, text.strip().splitlines())) for text in texts]
 
     def _objects(self, rows: Sequence[str | None]) -> list[dict[str, Any]]:
-        return self.run.to_json(rows, self.options.max_tokens, **self.how)
+        return self.run.generate_json(rows, self.options.max_tokens, **self.how)
 
     @staticmethod
     def _as_json(prompt: str | None, answer: dict[str, Any]) -> str:

@@ -4,8 +4,6 @@ from . import recipes_of_tasks, recipes_of_texts
 from .errors import InputError, did_you_mean
 from .recipe import Recipe
 
-DEFAULT = "gpt-shakespeare"
-
 RECIPES: dict[str, Recipe] = {**recipes_of_texts.RECIPES, **recipes_of_tasks.RECIPES}
 
 

@@ -5,6 +5,7 @@ import platform
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,19 +17,25 @@ from .data.datasets import Corpus
 from .errors import InputError
 from .files import is_scratch, whole_file, write_json, write_text
 from .recipe import Recipe
-from .runs import FORMAT, Run, read_json, read_recipe
+from .runs import FORMAT, MODELS, Run, architecture, read_json, read_recipe
 
 if TYPE_CHECKING:
     from .models.families import Model
     from .tasks.task import Examples, Score, Task
     from .training.checkpoints import State
 
+FREE = ("learning_rate", "clip_norm", "precision", "validate_every", "patience")
+"""Settings of the training that may be others when a run goes on; float16 stays as it is."""
+LENGTHS = ("steps", "epochs", "minutes")
+"""Of these, the one that a run has may grow."""
+
 
 def check_free(folder: Path, recipe: Recipe, resume: bool) -> None:
     """Refuse to train into a folder that holds something else.
 
     Raises:
-        InputError: if the folder holds a run and `resume` is not set, a run of another recipe, or
+        InputError: if the folder holds a run and `resume` is not set, a run of another recipe but
+            for what may change, one that has ended without leaving checkpoints to go on from, or
             anything that is no run.
     """
     if (folder / "config.json").is_file():
@@ -36,23 +43,102 @@ def check_free(folder: Path, recipe: Recipe, resume: bool) -> None:
             raise InputError(
                 f"{folder} already holds a run; go on with it by --resume, or choose another --out."
             )
-        there, here = (_flat(recipe.to_json()) for recipe in (read_recipe(folder), recipe))
-        if there["model.family"] != here["model.family"]:
+        changed = changes(folder, recipe)
+        if "model.family" in changed:
+            before, now = changed["model.family"]
             raise InputError(
-                f"the run in {folder} has a model of the family {there['model.family']}, and this "
-                f"recipe one of {here['model.family']}; give the recipe or the --model-of that it "
-                "was begun with, or choose another --out."
+                f"the run in {folder} has a model of the family {before}, and this recipe one of "
+                f"{now}; give the recipe or the --model-of that it was begun with, or choose "
+                "another --out."
             )
-        for name in here:
-            if here[name] != there.get(name) and name != "description":
+        for name, (before, now) in changed.items():
+            if not _may_change(name, before, now):
                 raise InputError(
-                    f"the run in {folder} has --{name.replace('_', '-')} {there.get(name)}, not "
-                    f"{here[name]}; resume it as it was begun, or choose another --out."
+                    f"the run in {folder} has {_option(name)} {before}, not {now}; resume it as it "
+                    "was begun, or choose another --out."
                 )
+        if changed and has_ended(folder) and not any(folder.glob("checkpoints/step-*")):
+            raise InputError(
+                f"the training in {folder} has ended, and without its checkpoints it cannot go "
+                f"on; begin a new run with --init {folder}."
+            )
     elif folder.exists() and not (folder.is_dir() and _is_free(folder, resume)):
         raise InputError(
             f"{folder} exists and is no run folder; choose another --out, or empty it."
         )
+
+
+def changes(folder: Path, recipe: Recipe) -> dict[str, tuple[Any, Any]]:
+    """Return what a recipe has else than the run in a folder.
+
+    Returns:
+        Before and now by name, such as {"train.steps": (20, 40)}.
+    """
+    there, here = (_flat(each.to_json()) for each in (read_recipe(folder), recipe))
+    return {
+        name: (there.get(name), value)
+        for name, value in here.items()
+        if value != there.get(name) and name != "description"
+    }
+
+
+def check_unchanged(folder: Path, recipe: Recipe) -> None:
+    """Refuse a run that has learnt by another recipe, such as an earlier state of this one.
+
+    Raises:
+        InputError: saying what differs.
+    """
+    if recipe.init is not None:
+        recipe = replace(recipe, model=architecture(recipe.init, recipe.model))
+    for name, (before, now) in changes(folder, recipe).items():
+        raise InputError(
+            f"the run in {folder} has {_option(name)} {before}, and the recipe now {now}; remove "
+            "the folder to train it anew."
+        )
+
+
+def _may_change(name: str, before: Any, now: Any) -> bool:
+    """Tell whether a run can go on with another setting of that name."""
+    part, _, field = name.partition(".")
+    if part != "train":
+        return False
+    if field in LENGTHS:
+        return None not in (before, now) and now > before
+    # In float16 the optimizer is another one, which scales the loss.
+    return field in FREE and not (field == "precision" and "float16" in (before, now))
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def has_ended(folder: Path) -> bool:
+    """Tell whether a training has written its report."""
+    return (folder / "report.json").is_file()
+
+
+def go_on(folder: Path, recipe: Recipe, step: int) -> None:
+    """Write down, and print, what changes in a run from a step on; nothing if nothing does.
+
+    A run that had ended has not ended then: its report goes, and its model, of which the best
+    checkpoint has a copy.
+
+    Args:
+        folder: the run folder, `alone` with this process.
+        recipe: the recipe, which `check_free` has seen.
+        step: where the run stands.
+    """
+    changed = changes(folder, recipe)
+    if not changed:
+        return
+    for name in ("report.json", *MODELS):
+        (folder / name).unlink(missing_ok=True)
+    config = read_json(folder / "config.json")
+    earlier = config.get("changes", [])
+    config |= {"recipe": recipe.to_json(), "changes": [*earlier, {"step": step, **changed}]}
+    write_json(folder / "config.json", config)
+    told = [f"{_option(name)} {now} instead of {before}" for name, (before, now) in changed.items()]
+    print(f"From step {step:,} on: {', '.join(told)}.")
 
 
 def _is_free(folder: Path, resume: bool) -> bool:
@@ -108,6 +194,9 @@ def begin(
                 f"the run in {folder} was begun on {backend}, and this is {here}; set "
                 f"KERAS_BACKEND={backend}, or start a new run."
             )
+        gpus_there = there["environment"].get("gpus")
+        if gpus_there and not gpus():
+            print(f"The run was begun on the GPU {gpus_there[0]}, and here is none.")
         return
     task.tokenizer.save(folder / "tokenizer.json")
     if task.labels:
@@ -227,7 +316,23 @@ def environment() -> dict[str, Any]:
         **{package: metadata.version(package) for package in packages},
         "platform": platform.platform(),
         "cores": os.cpu_count(),
+        "gpus": gpus(),
     }
+
+
+def gpus() -> list[str]:
+    """Return the names of the GPUs that Keras computes on, the first that it uses first."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return [device.device_kind for device in jax.devices() if device.platform == "gpu"]
+    import tensorflow as tf
+
+    found = tf.config.get_visible_devices("GPU")
+    details = map(tf.config.experimental.get_device_details, found)
+    return [each.get("device_name", "of an unknown name") for each in details]
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

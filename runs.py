@@ -14,6 +14,7 @@ checkpoints/      the last and the best state, to go on from
 
 import json
 import os
+import sys
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -22,19 +23,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import __version__, recipes
+from . import __version__
 from .data.tokenizers import Tokenizer
 from .errors import InputError, did_you_mean
 from .models.configs import ModelConfig
-from .recipe import Recipe, family
+from .recipe import Recipe, name_of
 
 if TYPE_CHECKING:
     from .models.families import Model
     from .tasks.task import Task
 
-_MODELS = ("model.keras", "model.npz")
+MODELS = ("model.keras", "model.npz")
 FORMAT = 3
-"""Counts changes to the folder that an older kerazoo could not read."""
+"""The version of the folder's layout; a folder of any other is refused."""
 
 
 @dataclass
@@ -111,7 +112,7 @@ class Run:
         texts = self._given(prompts)
         return self.task.write(self.model, texts, Writing(max_new_tokens, **options))
 
-    def to_json(
+    def generate_json(
         self, prompts: Sequence[str | None], max_new_tokens: int = 300, **options: Any
     ) -> list[dict[str, Any]]:
         """Return what the model makes of several texts as what `json.dumps` accepts.
@@ -121,7 +122,7 @@ class Run:
         from .tasks.task import Writing
 
         texts = self._given(prompts)
-        return self.task.to_json(self.model, texts, Writing(max_new_tokens, **options))
+        return self.task.generate_json(self.model, texts, Writing(max_new_tokens, **options))
 
     def _given(self, prompts: Sequence[str | None]) -> list[str]:
         """Return the prompts, what a text begins with in the place of those that are missing."""
@@ -147,15 +148,15 @@ class Run:
         `Tagged` and `Answer` in the files of `tasks`.
 
         Args:
-            texts: such as "What is the capital of France?"; for a run that asks for several things,
-                with a tab between them, question first.
+            texts: such as "What is the capital of France ?"; for a run that asks for several
+                things, with a tab between them, question first.
 
         Raises:
             InputError: if a text is empty, or the run answers in text alone.
 
         Example:
             >>> run = kerazoo.load("runs/bert-trec")  # doctest: +SKIP
-            >>> run.predict(["What is the capital of France?"])[0].label  # doctest: +SKIP
+            >>> run.predict(["What is the capital of France ?"])[0].label  # doctest: +SKIP
             'location'
         """
         return self.task.predict(self.model, self._as_cleaned(texts))
@@ -202,27 +203,56 @@ def _not_one_text(texts: Sequence[str | None]) -> Sequence[str | None]:
 def load(folder: str | os.PathLike) -> Run:
     """Return the trained model of a run folder with its tokenizer.
 
+    Of a run that has not been trained to its end it is the best model so far, and that is printed.
+
     Args:
         folder: such as `runs/gpt-shakespeare`.
 
     Raises:
-        InputError: if there is no such folder, or it holds no complete run that this version reads.
+        InputError: if there is no such folder, or it holds no run that this version reads, or one
+            without any model yet.
     """
     folder = Path(folder)
     recipe = read_recipe(folder)
     tokenizer = Tokenizer.load(folder / "tokenizer.json")
-    path = next((path for path in map(folder.joinpath, _MODELS) if path.is_file()), None)
-    if path is None:
-        raise InputError(
-            f"the run {folder} has not been trained to its end; go on with the command that began "
-            f"it, `python train.py {_recipe_name(folder)} ...`, and --out {folder} --resume."
-        )
+    path = next((path for path in map(folder.joinpath, MODELS) if path.is_file()), None)
     return Run(
         folder,
         recipe,
         tokenizer,
-        load_model(path),
+        _best_so_far(folder, recipe) if path is None else load_model(path),
         _labels(folder / "labels.json"),
+    )
+
+
+def _best_so_far(folder: Path, recipe: Recipe) -> "Model":
+    """Return the best model of a run that has not been trained to its end, and say so."""
+    from .models.rnn import CarriedState
+    from .training import checkpoints, finetuning
+
+    state = checkpoints.read_state(folder)
+    if not state.step:
+        raise unfinished(folder)
+    model = load_model(checkpoints.best(folder))
+    if recipe.train.lora_rank:  # of which Keras saves W + A B in the precision of computing
+        finetuning.prepare(model, recipe.train)
+        checkpoints.load_best(folder, model)
+        model = finetuning.merged(model)
+    has_ended = (folder / "report.json").is_file()
+    why = "lacks its model.keras" if has_ended else "has not been trained to its end"
+    print(
+        f"{folder} {why}; this is its best model so far, of step "
+        f"{state.best_step or state.step:,}.",
+        file=sys.stderr,  # apart from what the model answers
+    )
+    return model.model if isinstance(model, CarriedState) else model
+
+
+def unfinished(folder: Path) -> InputError:
+    """Return the error of a run that has to be trained to its end first."""
+    return InputError(
+        f"the run {folder} has not been trained to its end; go on with the command that began it, "
+        f"and add --out {folder} --resume."
     )
 
 
@@ -239,8 +269,8 @@ def architecture(folder: Path, model: ModelConfig) -> ModelConfig:
     there = read_recipe(folder).model
     if type(there) is not type(model):
         raise InputError(
-            f"--init {folder} is a run of {family(there)}, and the recipe's model is "
-            f"{family(model)}; give a run of that, or --model-of with the recipe of the run."
+            f"--init {folder} is a run of {name_of(there)}, and the recipe's model is "
+            f"{name_of(model)}; give a run of that, or --model-of with the recipe of the run."
         )
     own = {"context_length": model.context_length, "vocab_size": 0}  # a task may add tokens
     if hasattr(model, "dropout"):
@@ -323,10 +353,6 @@ def _labels(path: Path) -> tuple[str, ...]:
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise InputError(f"{path} is damaged (it has no labels); train the run again.")
     return tuple(labels)
-
-
-def _recipe_name(folder: Path) -> str:
-    return read_json(folder / "config.json").get("name", recipes.DEFAULT)
 
 
 def _with_article(name: str) -> str:

@@ -24,8 +24,8 @@ from kerazoo import recipes, run_folder, runs, train_options
 from kerazoo.data import datasets, tokenizers
 from kerazoo.errors import InputError
 from kerazoo.files import write_text
-from kerazoo.models.configs import ModelConfig, NGramConfig
-from kerazoo.recipe import Recipe
+from kerazoo.models.configs import NGramConfig
+from kerazoo.recipe import Recipe, completed
 from kerazoo.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def train(
         recipe: model, data and training.
         folder: where the run goes: a new or empty folder, or with `resume` that of the run.
         name: what the recipe is called in the model card.
-        resume: go on from the last checkpoint, to where an uninterrupted run would have come.
+        resume: go on from the last checkpoint, to where an uninterrupted run would have come; some
+            settings may be others than before, see `run_folder.FREE`.
 
     Raises:
         InputError: if the recipe asks for what cannot be done, or the folder is taken.
@@ -53,7 +54,7 @@ def train(
     if recipe.init is not None:
         recipe = replace(recipe, model=runs.architecture(recipe.init, recipe.model))
     run_folder.check_free(folder, recipe, resume)
-    if (folder / "report.json").is_file():
+    if run_folder.has_ended(folder) and not run_folder.changes(folder, recipe):
         print(f"The training in {folder} has already ended.")
         return runs.load(folder)
     # TensorFlow starts here, so that `--help` and most mistakes need not wait for it.
@@ -82,7 +83,7 @@ def train(
         tokenizer = tokenizers.train(
             recipe.data.tokenizer, corpus.train, recipe.data.vocab_size, recipe.task.special_tokens
         )
-    config = _completed(recipe.model, tokenizer)
+    config = completed(recipe.model, tokenizer)
     splits = corpus.content
     labels = registry.TASKS[type(recipe.task)].labels_of(splits["train"])
     task = registry.make(recipe.task, config, settings, tokenizer, labels)
@@ -90,11 +91,13 @@ def train(
 
     # Ids to a model that predicts them.
     model = task.build()
+    new_tokens = False
     if pretrained is not None:
         same_labels = not task.names_outputs or pretrained.labels == labels
         initialise(model, pretrained.model, str(recipe.init), same_labels)
-    known = tokenizer if pretrained is None else pretrained.tokenizer
-    finetuning.prepare(model, settings, tokenizer.vocab_size > known.vocab_size)
+        new_tokens = tokenizer.vocab_size > pretrained.tokenizer.vocab_size
+        pretrained = None  # its model would take as much memory as the new one
+    finetuning.prepare(model, settings, new_tokens)
     experiment = Experiment(folder, name, recipe, corpus, tokenizer, task, examples, model, resume)
     learn = _count if isinstance(recipe.model, NGramConfig) else _fit
     state, num_tokens = learn(experiment)
@@ -134,14 +137,18 @@ class Experiment:
 
     def begin(self) -> None:
         """Make the run folder, and say what happens next."""
+        import keras
+
         run_folder.begin(self.folder, self.name, self.recipe, self.task, self.examples, self.resume)
         size = self.model.count_params()
         learning = sum(math.prod(v.shape) for v in getattr(self.model, "trainable_variables", ()))
         part = f", {learning:,} of them learning" if 0 < learning < size else ""
         parameters = f", {size:,} parameters{part}," if size else ""
+        gpus = run_folder.gpus() if isinstance(self.model, keras.Model) else []
+        where = f"on the GPU {gpus[0]}" if gpus else "on the CPU"
         print(
             f"Training {self.name}{parameters} on {self.corpus.name}, "
-            f"{self.learnt.num_tokens:,} tokens, in {self.folder}"
+            f"{self.learnt.num_tokens:,} tokens, in {self.folder}, {where}"
         )
 
 
@@ -158,6 +165,7 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
     learner = task.learner(model)
     steps_per_epoch = task.steps_per_epoch(experiment.learnt)
     total_steps = _total_steps(settings, steps_per_epoch)
+    steps_left = total_steps and total_steps - checkpoints.read_state(folder).step
     optimizer = optimizers.make_optimizer(
         settings,
         optimizers.make_schedule(settings, total_steps, steps_per_epoch)
@@ -170,7 +178,7 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
         optimizer,
         **task.objectives(experiment.held_out),
         jit_compile=_by_xla(settings, task, model),
-        steps_per_execution=_batches_per_call(settings, total_steps, length, model.count_params()),
+        steps_per_execution=_batches_per_call(settings, steps_left, length, model.count_params()),
     )
 
     # Where an interrupted run stood; for a new one, the beginning.
@@ -183,19 +191,27 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
     training = task.batches(experiment.learnt, state.step)
 
     # Training.
-    experiment.begin()
     tokens_per_step = experiment.learnt.num_tokens / steps_per_epoch
     clock = callbacks.TrainingClock(
         settings, total_steps, tokens_per_step, state.step, state.seconds
     )
+    is_over = clock.share >= 1 or state.is_over(settings.patience)
+    if is_over and run_folder.has_ended(folder):
+        raise InputError(
+            f"the training in {folder} has ended, and there is nothing left to do with what is "
+            "given; give a longer --train.steps, --train.epochs or --train.minutes, or another "
+            "--train.patience if that ended it."
+        )
+    experiment.begin()
     with run_folder.alone(folder):
         if checkpoints.read_state(folder) != state:
             raise InputError(
                 f"another process has trained the run in {folder} in the meantime; give the same "
                 "command again."
             )
+        run_folder.go_on(folder, experiment.recipe, state.step)
         kept = checkpoints.Checkpoints(folder, clock, state)
-        if clock.share < 1 and not state.is_over(settings.patience):
+        if not is_over:
             learner.fit(
                 training,
                 epochs=sys.maxsize,  # `clock` says when to stop
@@ -259,23 +275,13 @@ def main(arguments: Sequence[str]) -> None:
         folder = run_folder.latest_folder(name) if options.resume else run_folder.new_folder(name)
     try:
         run = train(recipe, folder, name, options.resume)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:  # or `Terminated`
         again = [*arguments, "--out", folder.as_posix(), "--resume"]
         again = subprocess.list2cmdline(again) if os.name == "nt" else shlex.join(again)
-        raise InputError(
+        raise type(stop)(
             f"interrupted; `python train.py {again}` goes on from the last checkpoint."
         ) from None
     print(f"\n{run.summary()}\n\n{run.sample()}\n\nTry it: python generate.py {folder}")
-
-
-def _completed(config: ModelConfig, tokenizer: tokenizers.Tokenizer) -> ModelConfig:
-    """Return the configuration with what only the tokenizer knows."""
-    if config.vocab_size not in (0, tokenizer.vocab_size):
-        raise InputError(
-            f"--model.vocab-size is {config.vocab_size} and the tokenizer has "
-            f"{tokenizer.vocab_size} tokens; leave --model.vocab-size out."
-        )
-    return replace(config, vocab_size=tokenizer.vocab_size)
 
 
 def _total_steps(settings: TrainConfig, steps_per_epoch: float) -> int | None:
@@ -286,27 +292,43 @@ def _total_steps(settings: TrainConfig, steps_per_epoch: float) -> int | None:
 
 
 def _batches_per_call(
-    settings: TrainConfig, total_steps: int | None, length: int, num_parameters: int
+    settings: TrainConfig, steps_left: int | None, length: int, num_parameters: int
 ) -> int:
     """Return how many batches Keras takes at a time, between two looks at clock and callbacks.
 
     Small models spend more of a step in Python than larger ones, so they take up to ten at a time,
-    as long as those need less than about half a second on two CPU cores.
+    as long as those need less than about half a second on two CPU cores, or on a large GPU.
     """
+    from kerazoo.models import recurrence
+
     # About 6 floating-point operations for each parameter and token (Kaplan et al. 2020).
     work = 6 * num_parameters * length * settings.batch_size / settings.accumulate
-    most = int(min(10, max(1, 5e10 // work)))
-    rounds = (settings.validate_every, total_steps or settings.validate_every)
+    half_a_second = 5e13 if recurrence.has_gpu() else 5e10
+    most = int(min(10, max(1, half_a_second // work)))
+    rounds = (settings.validate_every, steps_left or settings.validate_every)
     batches = math.gcd(*rounds) * settings.accumulate
     return max(number for number in range(1, most + 1) if batches % number == 0)
 
 
 def _by_xla(settings: TrainConfig, task: "Task", model: "Model") -> bool:
-    """Return whether XLA compiles the training step; JAX would run it piece by piece without."""
+    """Return whether XLA compiles the training step; JAX would run it piece by piece without.
+
+    Raises:
+        InputError: if XLA is asked for and cannot.
+    """
     import keras
+
+    from kerazoo.models import recurrence
 
     if keras.backend.backend() == "jax":
         return True
+    by_cudnn = (keras.layers.LSTM, keras.layers.GRU)
+    for layer in model._flatten_layers():
+        if settings.xla == "on" and isinstance(layer, by_cudnn) and recurrence.has_gpu():
+            raise InputError(
+                f"--train.xla on cannot compile the {type(layer).__name__} of this model on a GPU, "
+                "where cuDNN computes it; leave it out."
+            )
     return task.prefers_xla(model) if settings.xla == "auto" else settings.xla == "on"
 
 

@@ -40,17 +40,22 @@ def test_a_message_that_is_not_chatter_is_passed_on():
         ["train"],
         ["train", "gpt-nano", "--help"],
         ["train", "gpt-non"],
+        ["generate", "--help"],
+        ["generate", "no-such-run"],
+        ["evaluate", "--help"],
+        ["evaluate", "no-such-run"],
     ],
 )
 def test_help_and_mistakes_do_not_wait_for_tensorflow(arguments):
+    slow = {"tensorflow", "keras", "keras_nlp", "scipy", "sklearn", "matplotlib"}
     outcome = python(
         "import sys, atexit\n"
         f"sys.argv = ['kerazoo', *{arguments}]\n"
-        "atexit.register(lambda: print('tensorflow' in sys.modules, 'keras' in sys.modules))\n"
+        f"atexit.register(lambda: print('imported:', *sorted({slow} & set(sys.modules))))\n"
         "import kerazoo.cli\n"
         "kerazoo.cli.main()"
     )
-    assert outcome.stdout.splitlines()[-1] == "False False"
+    assert outcome.stdout.splitlines()[-1].strip() == "imported:"
     assert "Traceback" not in outcome.stderr
 
 
@@ -74,6 +79,17 @@ def test_an_error_is_one_sentence_and_an_exit_code(error, told, code, capsys, mo
     printed = capsys.readouterr().err
     assert printed.startswith(told)
     assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interruption_is_one_sentence_and_the_exit_code_of_its_signal(name, code):
+    outcome = python(
+        "import signal, kerazoo.cli\n"
+        # What runs in the background is started without it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"kerazoo.cli.run(lambda arguments: signal.raise_signal(signal.{name}))"
+    )
+    assert (outcome.returncode, outcome.stderr) == (code, "\nkerazoo: interrupted.\n")
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch):
@@ -153,6 +169,6 @@ def test_input_that_is_no_utf_8_is_told_in_one_sentence():
     with pytest.raises(UnicodeDecodeError) as caught:
         b"caf\xe9".decode("utf-8")
     assert cli._in_one_sentence(caught.value) == (
-        "the input is not UTF-8 text; convert it, for example with iconv.",
+        "the input is not UTF-8 text; save it as UTF-8 in an editor, or use iconv.",
         2,
     )

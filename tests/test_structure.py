@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "recipes": {"recipe", "recipes_of_tasks", "recipes_of_texts"},
     "model_card": {"data", "runs"},
     "run_folder": {"data", "models", "tasks", "training", "model_card", "recipe", "runs"},
-    "runs": {"data", "metrics", "models", "tasks", "model_card", "recipe", "recipes"},
+    "runs": {"data", "metrics", "models", "tasks", "training", "model_card", "recipe"},
     "train_options": {"cli", "data", "models", "recipe", "recipes", "tasks", "training"},
     "quality_chart": {"runs"},
     "chosen_runs": {"data", "runs"},

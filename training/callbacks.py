@@ -155,12 +155,14 @@ class StopAtNaN(keras.callbacks.Callback):
         config = self.config
         rate = float(self.model.optimizer.learning_rate)
         if config.precision == "float16":
-            cause = "numbers too large for float16; try --train.precision bfloat16"
+            cause = "numbers too large for float16; begin a new run with --train.precision bfloat16"
         elif not config.clip_norm:
-            cause = "a gradient too long, as nothing clips it; try --train.clip-norm 1"
+            cause = (
+                "a gradient too long, as nothing clips it; go on with --resume --train.clip-norm 1"
+            )
         else:
             cause = (
-                f"a learning rate too high, {rate:.2g} at that step; try "
+                f"a learning rate too high, {rate:.2g} at that step; go on with --resume "
                 f"--train.learning-rate {config.learning_rate / 3:.1g}"
             )
         raise TrainingStopped(

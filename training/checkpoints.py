@@ -8,6 +8,7 @@ data need no state: a batch is a function of the seed and its number.
 import csv
 import json
 import math
+import os
 import shutil
 import zipfile
 from dataclasses import asdict, dataclass, replace
@@ -91,7 +92,7 @@ class Checkpoints(keras.callbacks.Callback):
             (scratch / _RANDOM).write_text(json.dumps(states))
             if is_best:
                 with whole_file(self.folder / _BEST) as scratch_best:
-                    shutil.copyfile(scratch / _MODEL, scratch_best)
+                    _link(scratch / _MODEL, scratch_best)
         for other in self.folder.glob("step-*"):
             if other != path:  # what a virus scanner holds goes the next time
                 shutil.rmtree(other, ignore_errors=True)
@@ -124,11 +125,19 @@ class Patience(keras.callbacks.Callback):
             )
 
 
+def _link(path: Path, other: Path) -> None:
+    """Give a file a second name, which costs no space; a checkpoint is never changed in place."""
+    try:
+        os.link(path, other)
+    except OSError:  # some file systems have no links
+        shutil.copyfile(path, other)
+
+
 def restore(run_folder: Path, model: keras.Model) -> State:
     """Bring a model with a built optimizer back to the last checkpoint; without one, leave it.
 
     Raises:
-        InputError: if the checkpoint cannot be read or is of another model.
+        InputError: if the checkpoint cannot be read or is of another model or optimizer.
     """
     path = _last(run_folder)
     if path is None:
@@ -140,7 +149,23 @@ def restore(run_folder: Path, model: keras.Model) -> State:
             generator.assign(state)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise _unreadable(path, error) from None
-    return read_state(run_folder)
+    state = read_state(run_folder)
+    if not _has_steps(model.optimizer, state.step):
+        raise InputError(
+            f"the checkpoint {path} is of step {state.step:,}, and its optimizer of another kind "
+            f"or of step {int(model.optimizer.iterations):,}; delete it, or start anew."
+        )
+    return state
+
+
+def _has_steps(optimizer: keras.Optimizer, step: int) -> bool:
+    """Tell whether an optimizer has taken its steps; Keras only warns if it loads no state."""
+    taken = int(optimizer.iterations)
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return taken == step
+    # It leaves out a step whose gradient is infinite, and halves the scale.
+    is_loaded = taken > 0 or float(optimizer.dynamic_scale) != optimizer.initial_scale
+    return is_loaded and taken <= step
 
 
 def read_state(run_folder: Path) -> State:
@@ -200,7 +225,10 @@ def _save(model: keras.Model, path: Path) -> None:
     model.save(path)
     weights = lora_weights(model)
     if weights:
-        with zipfile.ZipFile(path, "a") as archive, archive.open(_LORA, "w") as file:
+        with (
+            zipfile.ZipFile(path, "a") as archive,
+            archive.open(_LORA, "w", force_zip64=True) as file,
+        ):
             np.savez(file, *map(keras.ops.convert_to_numpy, weights))
 
 

@@ -1,7 +1,10 @@
 """Trainings that end early or learn by LoRA, interrupted and taken up again."""
 
 import csv
+import os
+import zipfile
 
+import keras
 import numpy as np
 import pytest
 
@@ -108,6 +111,15 @@ def test_a_resumed_training_stops_where_the_uninterrupted_one_does(
     assert (run.report["steps"], run.report["best_step"]) == (8, 4)
 
 
+def test_a_training_that_stopped_early_goes_on_with_more_patience(losses, small_text, tmp_path):
+    train(recipe_of(small_text, patience=2), tmp_path / "run")
+    with pytest.raises(InputError, match="nothing left to do.*or another --train.patience if that"):
+        train(recipe_of(small_text, patience=2, steps=14), tmp_path / "run", resume=True)
+    run = train(recipe_of(small_text, patience=4), tmp_path / "run", resume=True)
+    assert steps_of(run) == [2, 4, 6, 8, 10, 12]
+    assert run.report["best_step"] == 12
+
+
 def test_a_training_on_the_clock_stops_early_too(losses, small_text, tmp_path):
     run = train(recipe_of(small_text, steps=None, minutes=5, patience=2), tmp_path / "run")
     assert run.report["steps"] == 8
@@ -147,6 +159,83 @@ def test_a_damaged_checkpoint_is_refused_by_name(small_text, tmp_path, stop_at):
         path.write_bytes(whole)
 
 
+@pytest.fixture
+def keep(tmp_path):
+    """Return a function that makes the checkpoint of a model at a step."""
+    state = checkpoints.State()
+
+    def keep(model, step, loss=1.0):
+        nonlocal state
+        length = callbacks.TrainingClock(TrainConfig(steps=1), 1, 1, step=step)
+        keeper = checkpoints.Checkpoints(tmp_path, length, state)
+        keeper.set_model(model)
+        keeper.on_epoch_end(state.round, {"val_loss": loss})
+        state = keeper.state
+        return tmp_path / "checkpoints" / f"step-{step:08d}" / "model.keras"
+
+    return keep
+
+
+def compiled_gpt(optimizer, policy="float32"):
+    config = GPTConfig(vocab_size=7, context_length=8, num_layers=1, num_heads=2, width=8)
+    model = families.build(config, policy)
+    model.compile(optimizer)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_the_best_checkpoint_takes_no_space_while_it_is_the_last(
+    has_links, keep, tmp_path, monkeypatch
+):
+    if not has_links:
+
+        def refuse(*_):
+            raise OSError("no links here")
+
+        monkeypatch.setattr(os, "link", refuse)
+    model, best = compiled_gpt("sgd"), tmp_path / "checkpoints" / "best.keras"
+    first = keep(model, 1)
+    assert best.samefile(first) == has_links
+    content = best.read_bytes()
+    assert content == first.read_bytes()
+    model.weights[0].assign_add(keras.ops.ones_like(model.weights[0]))
+    worse = keep(model, 2, loss=2.0)
+    assert best.read_bytes() == content != worse.read_bytes()
+    better = keep(model, 3, loss=0.5)
+    assert best.read_bytes() == better.read_bytes() != content
+
+
+@pytest.mark.parametrize(
+    ("policy", "other", "step", "message"),
+    [
+        ("float32", "sgd", 2, "is of step 2, and its optimizer of another kind or of step 0"),
+        ("float32", "adam", 3, "is of step 3, and its optimizer of another kind or of step 2"),
+        ("mixed_float16", "sgd", 2, "its optimizer of another kind or of step 0"),
+        ("mixed_float16", "adam", 1, "is of step 1, .* or of step 2"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Skipping variable loading")
+def test_a_checkpoint_whose_optimizer_is_another_is_refused(
+    policy, other, step, message, keep, tmp_path
+):
+    model = compiled_gpt("adam", policy)
+    inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    inner.iterations.assign(2)
+    keep(model, step)
+    with pytest.raises(InputError, match=message):
+        checkpoints.restore(tmp_path, compiled_gpt(other, policy))
+
+
+@pytest.mark.parametrize(("taken", "scale"), [(2, 2.0**15), (1, 2.0**14), (0, 2.0**13)])
+def test_a_scaled_loss_may_have_left_out_steps(taken, scale, keep, tmp_path):
+    model = compiled_gpt("adam", "mixed_float16")
+    model.optimizer.inner_optimizer.iterations.assign(taken)
+    model.optimizer.dynamic_scale.assign(scale)
+    keep(model, 2)
+    assert checkpoints.restore(tmp_path, compiled_gpt("adam", "mixed_float16")).step == 2
+
+
 # === LoRA ===
 
 
@@ -159,7 +248,11 @@ def test_a_training_by_lora_resumes_to_the_same_weights(small_text, pretrained, 
     assert whole.report["validation"] == resumed.report["validation"]
 
 
-def test_a_checkpoint_keeps_the_matrices_of_lora_apart_and_whole_in_half_precision(tmp_path):
+def test_a_checkpoint_keeps_the_matrices_of_lora_apart_and_whole_in_half_precision(
+    keep, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 5000)  # above it, a file is a large one
+
     def build():
         config = GPTConfig(vocab_size=7, context_length=8, num_layers=1, num_heads=2, width=8)
         model = families.build(config, "mixed_bfloat16")
@@ -170,10 +263,8 @@ def test_a_checkpoint_keeps_the_matrices_of_lora_apart_and_whole_in_half_precisi
     model, other = build(), build()
     for weight in model.weights:
         weight.assign(np.random.default_rng(0).normal(size=weight.shape))
-    length = callbacks.TrainingClock(TrainConfig(steps=1), 1, 1, step=1)
-    keeper = checkpoints.Checkpoints(tmp_path, length, checkpoints.State())
-    keeper.set_model(model)
-    keeper.on_epoch_end(0, {"val_loss": 1.0})
+    model.optimizer.iterations.assign(1)
+    keep(model, 1)
     assert checkpoints.restore(tmp_path, other).step == 1
     for one, another in zip(model.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(one, another)
@@ -200,15 +291,17 @@ def test_the_model_of_a_training_by_lora_has_no_trace_of_it(
 def test_of_a_training_by_lora_the_model_that_validated_best_is_kept(
     pretrained, losses, small_text, tmp_path, stop_at
 ):
-    recipe = recipe_of(small_text, pretrained, lora_rank=2, learning_rate=0.05, patience=2)
+    settings = {"lora_rank": 2, "learning_rate": 0.05, "precision": "bfloat16"}
+    recipe = recipe_of(small_text, pretrained, patience=2, **settings)
     run = train(recipe, tmp_path / "run")
     assert run.report["best_step"] == 4
     stop_at(4)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, tmp_path / "stopped")
-    best = kerazoo.load_model(checkpoints.best(tmp_path / "stopped"))
+    best = kerazoo.load(tmp_path / "stopped").model
+    assert not any("lora" in weight.name for weight in best.weights)
     for one, other in zip(run.model.get_weights(), best.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-6)
+        np.testing.assert_array_equal(one, other)
 
 
 def test_frozen_parts_and_layer_decay_reach_the_training(small_text, pretrained, tmp_path):
