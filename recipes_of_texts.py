@@ -20,9 +20,13 @@ from .tasks.configs import (
 )
 from .training.config import TrainConfig
 
+_PTB = DataConfig(name="ptb", tokenizer="whitespace", vocab_size=10_001)
+"""The words of the Penn Treebank, 10,000 with <unk> and the line end, and one for all others."""
+
 
 def _zaremba(
     size: str,
+    *,
     width: int,
     context_length: int,
     dropout: float,
@@ -46,7 +50,7 @@ def _zaremba(
             output_bias=True,
             initial_scale=initial_scale,
         ),
-        data=DataConfig(name="ptb", tokenizer="whitespace", vocab_size=10_001),
+        data=_PTB,
         train=TrainConfig(
             batch_size=20,
             optimizer="sgd",
@@ -62,6 +66,9 @@ def _zaremba(
     )
 
 
+_ADAM_ON_SHAKESPEARE = TrainConfig(
+    minutes=2, batch_size=32, optimizer="adam", learning_rate=2e-3, final_learning_rate=0.0
+)
 _MUON_ON_SHAKESPEARE = TrainConfig(
     minutes=2,
     batch_size=24,
@@ -73,6 +80,17 @@ _MUON_ON_SHAKESPEARE = TrainConfig(
     beta_2=0.95,
     clip_norm=0.0,
     validate_every=200,
+)
+_NANOGPT = TrainConfig(
+    steps=2000,
+    batch_size=12,
+    learning_rate=1e-3,
+    final_learning_rate=0.1,
+    warmup=0.05,
+    beta_2=0.99,
+    weight_decay=0.1,
+    clip_norm=1.0,
+    seed=1337,
 )
 
 RECIPES: dict[str, Recipe] = {
@@ -86,25 +104,13 @@ RECIPES: dict[str, Recipe] = {
         description="A hidden Markov model of characters: Shakespeare in two CPU minutes.",
         model=HMMConfig(num_states=128),
         data=DataConfig(),
-        train=TrainConfig(
-            minutes=2,
-            batch_size=32,
-            optimizer="adam",
-            learning_rate=0.05,
-            final_learning_rate=0.0,
-        ),
+        train=replace(_ADAM_ON_SHAKESPEARE, learning_rate=0.05),
     ),
     "rnn-shakespeare": Recipe(
         description="The plain recurrent network: Shakespeare in two CPU minutes.",
         model=RNNConfig(cell="simple", width=256),
         data=DataConfig(),
-        train=TrainConfig(
-            minutes=2,
-            batch_size=32,
-            optimizer="adam",
-            learning_rate=2e-3,
-            final_learning_rate=0.0,
-        ),
+        train=_ADAM_ON_SHAKESPEARE,
     ),
     "gpt-shakespeare": Recipe(
         description="A small GPT with today's parts: Shakespeare in one CPU minute.",
@@ -127,17 +133,7 @@ RECIPES: dict[str, Recipe] = {
         description="nanoGPT's CPU setting: 4 layers of width 128, 2,000 steps.",
         model=GPTConfig(context_length=64, num_layers=4, num_heads=4, width=128, use_bias=False),
         data=DataConfig(name="tinyshakespeare"),
-        train=TrainConfig(
-            steps=2000,
-            batch_size=12,
-            learning_rate=1e-3,
-            final_learning_rate=0.1,
-            warmup=0.05,
-            beta_2=0.99,
-            weight_decay=0.1,
-            clip_norm=1.0,
-            seed=1337,
-        ),
+        train=_NANOGPT,
     ),
     "gpt-baby": Recipe(
         description="nanoGPT's GPU setting: 6 layers of width 384, 5,000 steps.",
@@ -150,17 +146,7 @@ RECIPES: dict[str, Recipe] = {
             use_bias=False,
         ),
         data=DataConfig(name="tinyshakespeare"),
-        train=TrainConfig(
-            steps=5000,
-            batch_size=64,
-            learning_rate=1e-3,
-            final_learning_rate=0.1,
-            warmup=0.02,
-            beta_2=0.99,
-            weight_decay=0.1,
-            clip_norm=1.0,
-            seed=1337,
-        ),
+        train=replace(_NANOGPT, steps=5000, batch_size=64, warmup=0.02),
     ),
     "llama-shakespeare": Recipe(
         description="A small Llama: Shakespeare in two CPU minutes.",
@@ -185,13 +171,7 @@ RECIPES: dict[str, Recipe] = {
         description="A GRU language model: Shakespeare in two CPU minutes.",
         model=RNNConfig(cell="gru", width=256),
         data=DataConfig(),
-        train=TrainConfig(
-            minutes=2,
-            batch_size=32,
-            optimizer="adam",
-            learning_rate=0.006,
-            final_learning_rate=0.0,
-        ),
+        train=replace(_ADAM_ON_SHAKESPEARE, learning_rate=0.006),
     ),
     "transformer-shakespeare": Recipe(
         description="An encoder-decoder that writes on: Shakespeare in two CPU minutes.",
@@ -206,32 +186,56 @@ RECIPES: dict[str, Recipe] = {
         description="A recurrent encoder-decoder with attention: Shakespeare in two CPU minutes.",
         model=RNNSeq2SeqConfig(context_length=64, width=256),
         data=DataConfig(),
-        train=TrainConfig(
-            minutes=2,
-            batch_size=32,
-            optimizer="adam",
-            learning_rate=4e-3,
-            final_learning_rate=0.0,
-        ),
+        train=replace(_ADAM_ON_SHAKESPEARE, learning_rate=4e-3),
         task=ContinuationConfig(),
     ),
     "bert-shakespeare": Recipe(
         description="A BERT that fills in hidden words of Shakespeare, in five CPU minutes.",
         model=BERTConfig(
-            context_length=64, num_layers=3, num_heads=3, width=96, dropout=0.0, norm_first=True
+            context_length=32, num_layers=3, num_heads=3, width=96, dropout=0.0, norm_first=True
         ),
         data=DataConfig(tokenizer="wordpiece", vocab_size=2048),
-        train=replace(_MUON_ON_SHAKESPEARE, minutes=5),
+        train=replace(_MUON_ON_SHAKESPEARE, minutes=5, batch_size=48),
         task=MaskedLanguageModelingConfig(mask_share=0.3),
     ),
+    "ngram-ptb": Recipe(
+        description="Counts of up to five words: sentences of the Penn Treebank in a minute.",
+        model=NGramConfig(order=5, smoothing="modified-kneser-ney", boundary=r" \n"),
+        data=_PTB,
+        train=TrainConfig(epochs=1),
+    ),
     "lstm-ptb-small": _zaremba(
-        "small", 200, 20, 0.0, 0.1, 5, decay=0.5, constant_epochs=4, epochs=13
+        "small",
+        width=200,
+        context_length=20,
+        dropout=0.0,
+        initial_scale=0.1,
+        clip_norm=5,
+        epochs=13,
+        constant_epochs=4,
+        decay=0.5,
     ),
     "lstm-ptb-medium": _zaremba(
-        "medium", 650, 35, 0.5, 0.05, 5, decay=1 / 1.2, constant_epochs=6, epochs=39
+        "medium",
+        width=650,
+        context_length=35,
+        dropout=0.5,
+        initial_scale=0.05,
+        clip_norm=5,
+        epochs=39,
+        constant_epochs=6,
+        decay=1 / 1.2,
     ),
     "lstm-ptb-large": _zaremba(
-        "large", 1500, 35, 0.65, 0.04, 10, decay=1 / 1.15, constant_epochs=14, epochs=55
+        "large",
+        width=1500,
+        context_length=35,
+        dropout=0.65,
+        initial_scale=0.04,
+        clip_norm=10,
+        epochs=55,
+        constant_epochs=14,
+        decay=1 / 1.15,
     ),
     "gpt-names": Recipe(
         description="A small GPT that makes up first names, in one CPU minute.",

@@ -113,6 +113,7 @@ class Classification(HeadTask):
 
     def objectives(self, examples: EncodedRecords) -> dict[str, Any]:
         """Return the loss, and the share of right answers."""
+        # Class weights are for the loss: accuracy counts each example once.
         return {
             "loss": CrossEntropy(self.train.label_smoothing),
             "metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],

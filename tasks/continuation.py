@@ -3,8 +3,8 @@
     P(x_1 ... x_T | what came before)
 
 The encoder reads the T tokens before a stretch, the decoder predicts the stretch token by token.
-Every token is so predicted from at least T tokens before it, and the loss of a text can be compared
-with that of any other language model.
+Every token after the first T is predicted from at least T tokens before it, and the loss of a text
+can be compared with that of any other language model.
 
 The encoder reads backwards (Sutskever et al. 2014, section 3.3), so that the nearest token is
 always the first, however much there is before it.
@@ -22,10 +22,10 @@ from ..data import batches
 from ..data.batches import TokenFile
 from ..errors import InputError
 from ..metrics.language import LanguageScore
-from ..models.decoding import generate
+from ..models.decoding import generate, side_by_side
 from ..models.encoder_decoder import EncoderDecoder
 from ..models.sampling import Sampling
-from .language_modeling import SCORING_BATCH, LanguageModeling, sums_of_windows, to_score
+from .language_modeling import LanguageModeling, predictions_of_windows, to_score
 
 SHORT_SOURCES = 0.1
 """Share of the training examples that have a shorter source, as the beginning of a text has."""
@@ -69,11 +69,11 @@ class Continuation(LanguageModeling):
         """Score every token once, from those before it in its stretch and the stretch before."""
         examples = batches.head(examples, limit or examples.num_tokens)
         windows = batches.scoring_continuations(
-            examples, self.model.context_length, SCORING_BATCH
+            examples, self.model.context_length, self.scoring_batch
         ).map(
             lambda before, is_token, token_ids, *rest: (_inputs(before, is_token, token_ids), *rest)
         )
-        return to_score(model, examples, sums_of_windows(model, windows))
+        return to_score(model, examples, predictions_of_windows(model, windows))
 
     def score_in_training(
         self, model: EncoderDecoder, examples: TokenFile, limit: int
@@ -93,14 +93,8 @@ class Continuation(LanguageModeling):
         length = self.model.context_length
         rows, added, done = list(token_ids), 0, False
         while added < max_new_tokens and not done:
-            before = np.zeros((len(rows), length), np.int32)
-            is_token = np.zeros_like(before, dtype=bool)
-            for n, row in enumerate(rows):
-                last = row[-length:]
-                before[n, length - len(last) :] = last
-                is_token[n, length - len(last) :] = True
+            source = side_by_side([row[-length:][::-1] for row in rows], length)
             new = min(length, max_new_tokens - added)
-            source = (before[:, ::-1], is_token[:, ::-1])
             earlier = rows
 
             def look_at_all(stretches: list[np.ndarray], earlier: list = earlier) -> bool:

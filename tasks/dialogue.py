@@ -30,7 +30,7 @@ class Dialogue(SequenceToSequence):
         """Return the turns so far, as many of the last ones as the encoder can read."""
         end = np.array([self.tokenizer.special_id("[END]")], np.int32)
         parts = [part for turn in record["history"] for part in (self.tokenizer.encode(turn), end)]
-        return np.concatenate(parts or [end])[-self.most :]
+        return np.concatenate(parts or [end])[-self.max_tokens :]
 
     def target(self, record: Record) -> str:
         """Return the next turn."""

@@ -27,7 +27,6 @@ from ..metrics.report import Report
 from ..metrics.score import Score
 from ..models.families import Model
 from ..models.heads import SpanHead
-from .losses import CrossEntropy
 from .supervised import SAMPLES, Batch, HeadTask, one_line
 
 NO_PLACE = -1
@@ -103,8 +102,11 @@ class QuestionAnswering(HeadTask):
         return self.model.context_length, self.config.stride, self.config.question_tokens
 
     def _span(self, record: Record, places: np.ndarray) -> tuple[int, int] | None:
-        """Return the first and the last token of the passage that the first answer touches."""
-        if not record["answers"]:
+        """Return the first and the last token of the passage that the first answer touches.
+
+        None where there is no answer, or none that is in the passage as it stands.
+        """
+        if not record["answers"] or record["answers"][0]["start"] is None:
             return None
         answer = record["answers"][0]
         stop = answer["start"] + len(answer["text"])
@@ -124,14 +126,7 @@ class QuestionAnswering(HeadTask):
         weights = np.repeat((numbers >= 0)[:, None], 2, axis=1).astype(np.float32)
         return inputs, places, weights
 
-    # === Training and scores ===
-
-    def objectives(self, examples: EncodedRecords) -> dict[str, Any]:
-        """Return the loss, and the share of right places."""
-        return {
-            "loss": CrossEntropy(),
-            "weighted_metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        }
+    # === Scores ===
 
     def answers(self, examples: EncodedRecords, outputs: Sequence[np.ndarray]) -> Sequence[tuple]:
         """Return of each question where its answer begins and ends, in characters, and its score.

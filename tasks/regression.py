@@ -42,6 +42,12 @@ class Regression(HeadTask):
         numbers = [_number(record) for record in content]
         return repr(float(np.mean(numbers))), repr(float(np.std(numbers)) or 1.0)
 
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Mean and standard deviation of the training examples."""
+        mean, deviation = map(float, self.labels)
+        return mean, deviation
+
     def head(self, backbone: Model) -> keras.Model:
         """Return a head with one output."""
         return TextHead(
@@ -54,7 +60,7 @@ class Regression(HeadTask):
 
     def examples(self, number: int, record: Record) -> Iterable[Example]:
         """Return the tokens and the number, in standard deviations from the mean."""
-        mean, deviation = map(float, self.labels)
+        mean, deviation = self.scale
         value = (_number(record) - mean) / deviation
         token_ids = self.framed(self.tokenizer.encode(record["text"]))
         return [{"token_ids": token_ids, "number": np.array([value], np.float32)}]
@@ -75,7 +81,7 @@ class Regression(HeadTask):
 
     def answers(self, examples: EncodedRecords, outputs: Sequence[np.ndarray]) -> Sequence[float]:
         """Return the numbers in their own unit."""
-        mean, deviation = map(float, self.labels)
+        mean, deviation = self.scale
         return (mean + deviation * np.stack(outputs)[:, 0].astype(np.float64)).tolist()
 
     def report(self, records: Sequence[Record], answers: Sequence[float], language: str) -> Report:
@@ -96,11 +102,11 @@ class Regression(HeadTask):
         return list(map(self._in_words, self.predict(model, prompts)))
 
     def _in_words(self, number: float) -> str:
-        _, deviation = map(float, self.labels)
+        _, deviation = self.scale
         decimals = max(0, 2 - math.floor(math.log10(deviation)))
         return f"{number:.{decimals}f}"
 
-    def to_json(
+    def generate_json(
         self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL
     ) -> list[dict[str, Any]]:
         """Return the numbers as what `json.dumps` accepts."""

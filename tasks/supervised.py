@@ -25,7 +25,7 @@ from ..metrics.task_score import TaskScore
 from ..models import families
 from ..models.compiled import compiled
 from ..models.families import Model
-from .losses import cross_entropy
+from .losses import CrossEntropy, cross_entropy
 from .task import AS_USUAL, Task, Writing
 
 SCORING_BATCH = 64
@@ -97,8 +97,18 @@ class SupervisedTask(Task):
         return batches.training(self.train.seed, first_step * accumulate)
 
     def prefers_xla(self, model: Model) -> bool:
-        """No: XLA compiles each length of a batch for itself, longer than most trainings gain."""
+        """No: XLA compiles once for each batch length.
+
+        That takes longer than most trainings save.
+        """
         return False
+
+    def objectives(self, examples: EncodedRecords) -> dict[str, Any]:
+        """Return the cross entropy as the loss, and the share of right answers."""
+        return {
+            "loss": CrossEntropy(self.train.label_smoothing),
+            "weighted_metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        }
 
 
 @dataclass(frozen=True)
@@ -118,7 +128,10 @@ class HeadTask(SupervisedTask):
     # === What follows from it ===
 
     def losses(self, right: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Return -log P of what is right, for each output that is a distribution."""
+        """Return the loss of each output; here -log P of what is right.
+
+        A head whose outputs are not probabilities overrides it.
+        """
         return keras.ops.convert_to_numpy(cross_entropy(right, outputs))
 
     def build(self) -> keras.Model:
@@ -185,7 +198,7 @@ class HeadTask(SupervisedTask):
         outputs, _ = self._outputs(model, examples)
         return self.answers(examples, outputs)
 
-    def to_json(
+    def generate_json(
         self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL
     ) -> list[dict[str, Any]]:
         """Return what `predict` says of each prompt as what `json.dumps` accepts."""

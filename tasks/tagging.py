@@ -3,8 +3,8 @@
     P(tag of word t | sentence) = softmax(W h_t + b)    h_t: the state of the word's first token
 
 A word may be several tokens; the first speaks for it (Devlin et al. 2019, section 5.3). A sentence
-that is too long for the model is read in windows, and each word tagged where most is seen around
-it.
+that is too long for the model is read in windows, and each word is tagged in the window that shows
+most on both sides of it.
 
 Shapes: B batch, T positions, K tags.
 """
@@ -26,7 +26,6 @@ from ..metrics import tagging
 from ..metrics.report import Report
 from ..models.families import Model
 from ..models.heads import TokenHead
-from .losses import CrossEntropy
 from .supervised import SAMPLES, Batch, HeadTask, checked
 from .task import AS_USUAL, Writing
 
@@ -154,13 +153,6 @@ class Tagging(HeadTask):
         weights = (tags != NO_WORD).astype(np.float32)
         return self.inputs(examples, numbers, length), np.maximum(tags, 0), weights
 
-    def objectives(self, examples: EncodedRecords) -> dict[str, Any]:
-        """Return the loss, and the share of right tags."""
-        return {
-            "loss": CrossEntropy(self.train.label_smoothing),
-            "weighted_metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        }
-
     def answers(
         self, examples: EncodedRecords, outputs: Sequence[np.ndarray]
     ) -> Sequence[list[str]]:
@@ -201,7 +193,7 @@ class Tagging(HeadTask):
             )
         ]
 
-    def to_json(
+    def generate_json(
         self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL
     ) -> list[dict[str, Any]]:
         """Return words, tags and names of each sentence as what `json.dumps` accepts."""

@@ -302,6 +302,6 @@ def test_numbers_are_in_their_own_unit(finished):
 def test_an_answer_is_the_same_alone_and_among_others(task, finished):
     run = kerazoo.load(finished[task])
     others = {"questions": f"why?\t{FILLER * 2}"}.get(task, "my friend hears the old king.")
-    (alone,) = run.task.to_json(run.model, [PROMPTS[task]])
-    among, _ = run.task.to_json(run.model, [PROMPTS[task], others])
+    (alone,) = run.task.generate_json(run.model, [PROMPTS[task]])
+    among, _ = run.task.generate_json(run.model, [PROMPTS[task], others])
     assert str(alone)[:20] == str(among)[:20]

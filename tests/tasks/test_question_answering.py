@@ -90,8 +90,8 @@ def test_windows_have_the_whole_passage_and_point_to_the_answer_or_to_nothing(ch
     for example in task.examples(3, record):
         starts, stops, ids = (example[name] for name in ("starts", "stops", "token_ids"))
         assert len(starts) == len(stops) == len(ids) <= 24
-        assert char.token(ids[0]) == "[CLS]"
-        assert char.token(ids[4]) == char.token(ids[-1]) == "[SEP]"
+        assert char.text_of(ids[0]) == "[CLS]"
+        assert char.text_of(ids[4]) == char.text_of(ids[-1]) == "[SEP]"
         (inside,) = np.nonzero(starts != NO_PLACE)
         assert inside.tolist() == list(range(5, len(ids) - 1))
         tokens += [(t - 5 + stops[5] - 1, context[stops[t] - 1]) for t in inside]

@@ -275,7 +275,7 @@ def test_what_is_hidden_is_a_function_of_seed_and_step(char, accumulate):
 def test_a_text_that_is_too_long_keeps_its_frame(char):
     task = task_of(Classification, ClassificationConfig(), char, LABELS, context_length=8)
     (example,) = task.examples(0, {"text": "the old king", "label": "a"})
-    names = [char.token(token_id) for token_id in example["token_ids"]]
+    names = [char.text_of(token_id) for token_id in example["token_ids"]]
     assert names == ["[CLS]", *"the ol", "[SEP]"]
 
 
@@ -285,7 +285,7 @@ def test_of_a_conversation_the_newest_turns_are_kept(small_text):
     task = Dialogue(DialogueConfig(), model, TRAIN, tokenizer)
 
     def source(*history):
-        return [tokenizer.token(n) for n in task.source({"history": history, "response": ""})]
+        return [tokenizer.text_of(n) for n in task.source({"history": history, "response": ""})]
 
     assert source("the", "cat") == [*"the", "[END]", *"cat", "[END]"]
     assert source("the old king", "sees", "a dog") == [*"ees", "[END]", *"a dog", "[END]"]
