@@ -4,22 +4,24 @@
     python bench/results.py lstm-trec bert-sst   these rows only; the README keeps the others
 
 Each row is the result of the commands that stand beside it, run one after the other. The score is
-the mean over them, of the test split (or the folds); the range is that of the trainings, and the
-interval, by bootstrap, that of the test examples of the first.
+the mean over them, on the test split (or the folds); the range is that of the trainings, and the
+interval of the mean a bootstrap over the test examples.
 """
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import tyro
 
-from kerazoo import evaluate, files, runs
+from kerazoo import evaluate, files, run_folder, runs
 from kerazoo.errors import InputError
+from kerazoo.metrics import report as reporting
+from kerazoo.metrics.score import Score
 from kerazoo.metrics.table import COLUMNS
-from kerazoo.train import train
 from kerazoo.train_options import parsed
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +43,7 @@ class Row:
         varied: the option that differs from training to training.
         values: its values, one for each training.
         init: the recipe of the pretrained run that each begins from; none for random weights.
+        also: scores to show beside those that the table of runs shows, named as in `--metrics`.
     """
 
     recipe: str
@@ -49,6 +52,7 @@ class Row:
     varied: str = "--train.seed"
     values: tuple[int, ...] = (0, 1, 2)
     init: str = ""
+    also: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -66,27 +70,13 @@ class Row:
         return " ".join(["python train.py", self.recipe, *self.options, *init, self.varied, values])
 
 
-# The state of the recipe that the other direction was measured with.
-_EARLIER = (
-    "--train.minutes",
-    "10",
-    "--train.xla",
-    "off",
-    "--model.width",
-    "128",
-    "--model.dropout",
-    "0",
-    "--model.feed-forward-width",
-    "512",
-    "--model.tie-embeddings",
-)
 CNN = "CNN-rand (Kim 2014, his code)"
 ROWS = (
     Row("lstm-trec", f"88.2, {CNN}"),
     Row("bert-trec", f"88.2, {CNN}"),
     Row("bert-trec", f"88.2, {CNN}", init="bert-chitchat"),
     Row("lstm-mr", f"75.9, {CNN}", varied="--data.fold", values=tuple(range(10))),
-    Row("bert-sms"),
+    Row("bert-sms", also=("f1-spam",)),
     Row("bert-sst"),
     Row(
         "bert-wnut", "26 to 42: the shared task, with vectors from outside (Derczynski et al. 2017)"
@@ -106,7 +96,7 @@ ROWS = (
     Row("transformer-spa", values=(0,)),
     Row("lstm-spa", values=(0,)),
     Row("lstm-spa", "", ("--model.attention", "none"), values=(0,)),
-    Row("transformer-spa", "", ("--data.swap", *_EARLIER), values=(0,)),
+    Row("transformer-spa", "", ("--data.swap",), values=(0,)),
     Row("transformer-cmn", values=(0,)),
 )
 
@@ -136,32 +126,45 @@ def in_folder(folder: Path, *arguments: str) -> runs.Run:
     Raises:
         InputError: if the run there is one of another recipe, such as an earlier state of this one.
     """
-    if not (folder / "report.json").is_file():
+    if not run_folder.has_ended(folder):
         command = [sys.executable, str(ROOT / "train.py"), *arguments]
         subprocess.run([*command, "--out", str(folder), "--resume"], check=True)
     recipe, _ = parsed(arguments)
-    return train(recipe, folder, arguments[0], resume=True)  # it has ended
+    run_folder.check_unchanged(folder, recipe)
+    return runs.load(folder)
 
 
 def line(row: Row, out: Path) -> str:
     """Return the row as a line of the table."""
     found = [trained(row, value, out) for value in row.values]
-    rows = [evaluate.evaluate(run) for run in found]
-    first = rows[0]
-    cells = []
-    for name in found[0].task.shown:
-        values = [each[name] for each in rows]
-        shown = COLUMNS[name].format(np.mean(values))
-        if len(values) > 1:
-            low, high = (COLUMNS[name].format(edge) for edge in (min(values), max(values)))
-            shown += f" ({low} to {high})"
-        cells.append(f"{name} {shown}")
-    low, high = first["95 %"]
-    seconds = np.mean([each["seconds"] for each in rows])
+    reports = [evaluate.score(run).report for run in found]
+    shown = found[0].task.shown
+    scores = {name: [report.scores[name] for report in reports] for name in shown}
+    for option in row.also:
+        lines = [reporting.compare(report, metrics=(option,))[0] for report in reports]
+        scores[lines[0].name] = [each.score for each in lines]
+    cells = [f"{name} {_shown(name, of_runs)}" for name, of_runs in scores.items()]
+    low, high = _mean(scores[shown[0]]).interval
+    seconds = np.mean([run.report["seconds"] for run in found])
     return (
-        f"| `{found[0].recipe.data.name}` | `{row.command}` | {first['parameters']:,} | "
+        f"| `{found[0].recipe.data.name}` | `{row.command}` | {found[0].report['parameters']:,} | "
         f"{seconds:.0f} s | {', '.join(cells)} | {low:.3f} to {high:.3f} | {row.reference} |"
     )
+
+
+def _shown(name: str, scores: Sequence[Score]) -> str:
+    """Return the mean of a score over trainings, and their range."""
+    form, values = COLUMNS.get(name, "{:.3f}"), [score.value for score in scores]
+    mean = form.format(np.mean(values))
+    if len(values) == 1:
+        return mean
+    return f"{mean} ({form.format(min(values))} to {form.format(max(values))})"
+
+
+def _mean(scores: Sequence[Score]) -> Score:
+    """Return the mean of scores and of their draws, on the same examples or on those of folds."""
+    value, drawn = np.mean([s.value for s in scores]), np.mean([s.drawn for s in scores], axis=0)
+    return replace(scores[0], value=float(value), drawn=drawn)
 
 
 def main() -> None:

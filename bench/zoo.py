@@ -14,9 +14,10 @@ from typing import Any
 
 import tyro
 
-from kerazoo import evaluate, quality_chart, recipes, runs
+from kerazoo import evaluate, quality_chart, recipes, run_folder, runs
 from kerazoo.metrics.table import COLUMNS
 from kerazoo.models.sampling import Sampling
+from kerazoo.tasks.masked_language_modeling import PSEUDO_TOKENS
 from kerazoo.train import train
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +54,8 @@ def trained(name: str, folder: Path, minutes: float) -> runs.Run:
     recipe = recipes.find(name)
     if recipe.train.minutes is not None:
         recipe = replace(recipe, train=replace(recipe.train, minutes=minutes))
+    if run_folder.has_ended(folder):
+        run_folder.check_unchanged(folder, recipe)
     return train(recipe, folder, name, resume=True)
 
 
@@ -65,7 +68,8 @@ def sample(run: runs.Run) -> str:
 
 def filled(run: runs.Run) -> str:
     """Return what BERT makes of some masks, on one line."""
-    return " / ".join(run.generate(line).splitlines()[0] for line in MASKED_LINES)
+    lines = (run.generate(line).splitlines()[0] for line in MASKED_LINES)
+    return " / ".join(lines).replace("|", "")
 
 
 def markdown(rows: Sequence[dict[str, Any]], columns: Sequence[str], last: str) -> str:
@@ -96,7 +100,8 @@ def main() -> None:
     tables = "\n\n".join(
         [
             markdown(models, LANGUAGE_MODELS, "writes after KING:"),
-            "BERT sees both sides of a hidden token; its scores compare with none of the above.",
+            "BERT sees both sides of a hidden token; its scores compare with none of the above.\n"
+            f"(Pseudo-perplexity: of the first {PSEUDO_TOKENS:,} tokens or so.)",
             markdown(masked, MASKED, "fills in [MASK]"),
         ]
     )
