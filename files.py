@@ -1,16 +1,19 @@
 """Files and folders that appear complete or not at all, also when the process is killed."""
 
+import glob
 import json
 import math
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+ABANDONED_SECONDS = 24 * 3600
 _STREAM = re.compile("/dev/(stdout|stderr|fd/)|/proc/.*/fd/")
 
 
@@ -27,6 +30,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{os.getpid()}-{path.name}")
+    _sweep(path.parent.glob(f".*-{glob.escape(path.name)}"))
     try:
         yield scratch
         with open(scratch, "rb+") as file:
@@ -39,6 +43,14 @@ def whole_file(path: Path) -> Iterator[Path]:
 def is_scratch(name: str) -> bool:
     """Tell whether a file of that name is what `whole_file` left when its process was killed."""
     return re.fullmatch(r"\.\d+-.+", name) is not None
+
+
+def _sweep(scratch: Iterable[Path]) -> None:
+    """Remove what killed processes have left: files and folders that no process writes any more."""
+    for path in scratch:
+        with suppress(OSError):  # another process does the same
+            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -68,6 +80,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     If `path` has come to exist in the meantime, by another process, that one stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent.glob(f".{glob.escape(path.name)}-*"))
     scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
     try:
         yield scratch

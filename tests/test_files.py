@@ -1,9 +1,10 @@
 import os
 import threading
+import time
 
 import pytest
 
-from kerazoo.files import is_scratch, whole_file, write_text
+from kerazoo.files import ABANDONED_SECONDS, is_scratch, whole_file, whole_folder, write_text
 
 
 def test_a_file_is_whole_or_what_it_was(tmp_path):
@@ -38,3 +39,23 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
     reader.join(timeout=10)
     assert read == ["text"]
     assert path.is_fifo()
+
+
+def test_what_killed_processes_left_goes_after_a_day(tmp_path):
+    old = {name: tmp_path / name for name in (".17-a.txt", ".a-x1", ".17-other.txt")}
+    old[".17-a.txt"].write_text("half")
+    old[".17-other.txt"].write_text("half")
+    old[".a-x1"].mkdir()
+    recent = tmp_path / ".18-a.txt"
+    recent.write_text("being written")
+    for path in old.values():
+        os.utime(path, (0, time.time() - ABANDONED_SECONDS - 60))
+    write_text(tmp_path / "a.txt", "whole")
+    with whole_folder(tmp_path / "a") as scratch:
+        (scratch / "x").write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "a",
+        "a.txt",
+        recent.name,
+        ".17-other.txt",
+    }

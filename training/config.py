@@ -21,7 +21,8 @@ class TrainConfig:
     """Windows of a text, or examples, from which one step learns, B."""
     accumulate: int = 1
     """Parts of a batch that are learnt from one after the other, where memory is short; of tasks
-    with examples, each part has examples of about one length."""
+    with examples, each part has examples of about one length, and all parts count alike, so that a
+    token in a part of short ones weighs more."""
     optimizer: Literal["adamw", "adam", "sgd", "muon"] = "adamw"
     """AdamW (Loshchilov & Hutter 2019), Adam (Kingma & Ba 2015), SGD with momentum, or Muon (Jordan
     et al. 2024) with Adam for embeddings, norms and biases."""
