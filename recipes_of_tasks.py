@@ -248,9 +248,12 @@ RECIPES: dict[str, Recipe] = {
     # === Pre-training, for --init ===
     "bert-chitchat": Recipe(
         description="A BERT fills in hidden words of conversations: pre-training, ten CPU minutes.",
-        model=replace(_BERT, dropout=0.0),
+        # Half the positions: their neighbourhoods are the first thing that it has to learn.
+        model=replace(_BERT, context_length=32, dropout=0.0),
         data=_pieces("chitchat"),
-        train=replace(_TRANSLATE, minutes=10, batch_size=24, label_smoothing=0.0),
+        train=replace(
+            _TRANSLATE, minutes=10, batch_size=48, label_smoothing=0.0, validate_every=2000
+        ),
         task=MaskedLanguageModelingConfig(mask_share=0.3, sentences="none"),
     ),
 }
