@@ -93,7 +93,10 @@ def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
         sys.exit(1)
     except KeyboardInterrupt as stop:
         print(f"\nkerazoo: {str(stop) or 'interrupted.'}", file=sys.stderr)
-        sys.exit(128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT))
+        with contextlib.suppress(OSError):  # of a pipe that nobody reads any more
+            sys.stdout.flush()
+        # At once: threads of TensorFlow that are still at work may crash while Python is ending.
+        os._exit(128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT))
     except Exception as error:
         told = _in_one_sentence(error)
         if told is None or "--debug" in sys.argv:
