@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from kerazoo import quality_chart, runs, score_files
+from kerazoo import baselines, quality_chart, runs, score_files
 from kerazoo.chosen_runs import chosen
 from kerazoo.cli import parse
 from kerazoo.data import datasets
@@ -34,18 +34,11 @@ from kerazoo.errors import InputError
 from kerazoo.files import whole_file, write_json
 from kerazoo.metrics import report as reporting
 from kerazoo.metrics.table import COLUMNS, comparable, table
-from kerazoo.recipe import name_of
-from kerazoo.tasks.configs import (
-    ContinuationConfig,
-    LanguageModelingConfig,
-    MaskedLanguageModelingConfig,
-    SequenceToSequenceConfig,
-)
+from kerazoo.tasks.configs import LanguageModelingConfig, SequenceToSequenceConfig
 
 if TYPE_CHECKING:
     from kerazoo.tasks.task import FinalScore
 
-_PREDICT_A_TEXT = {LanguageModelingConfig, ContinuationConfig}
 TABLES = (".csv", ".tsv", ".jsonl")
 """Files of one's own that have columns."""
 
@@ -103,16 +96,11 @@ class Evaluation:
     """Which data, and which split."""
     name: str
     """What the run is called."""
-    compared_by: tuple[str, ...] = ()
-    """The scores by which it can be compared with another; none: by all."""
 
     @property
     def report(self) -> reporting.Report:
-        """All scores, those that it can be compared by."""
-        report = self.score.report
-        if not self.compared_by:
-            return report
-        return replace(report, scores={name: report.scores[name] for name in self.compared_by})
+        """All scores, with their intervals."""
+        return self.score.report
 
     def row(self) -> dict[str, Any]:
         """Return the row of the table: see `COLUMNS`."""
@@ -203,7 +191,7 @@ def main(arguments: Sequence[str]) -> None:
     loaded = chosen(options.runs, need_data=options.text is None and options.name is None)
     baseline = chosen((options.baseline,), need_data=False)[0] if options.baseline else None
     if baseline:
-        _check_baseline(baseline, loaded)
+        baselines.check(baseline, loaded)
 
     found = _scored(loaded, options)
     found.sort(key=_rank)
@@ -213,7 +201,10 @@ def main(arguments: Sequence[str]) -> None:
     read_alike = len({each.run.recipe.task.reads for each in found}) == 1
     if len({row["scored on"] for row in rows}) > 1 and read_alike and not is_given:
         print("The texts differ; --text FILE or --name DATASET scores all runs on one.")
-    compared = [_Compared(each, _against(each, baseline, options)) for each in found]
+    known: dict[datasets.DataConfig, Evaluation] = {}
+    compared = [
+        _Compared(each, baseline and _against(each, baseline, options, known)) for each in found
+    ]
     for each in compared:
         if baseline or options.report or len(found) == 1:
             each.show(whole=options.report or len(found) == 1, named=len(found) > 1)
@@ -295,67 +286,27 @@ def _rank(evaluation: Evaluation) -> tuple[int, float]:
 # === Comparison with another run ===
 
 
-def _check_baseline(baseline: runs.Run, others: Sequence[runs.Run]) -> None:
-    """Refuse a baseline that no run can be compared with."""
-    for run in others:
-        pair = [type(each.recipe.task) for each in (baseline, run)]
-        if pair[0] is not pair[1] and not set(pair) <= _PREDICT_A_TEXT:
-            raise InputError(
-                f"--baseline {baseline.folder} is a run of {name_of(baseline.recipe.task)}, and "
-                f"{run.folder} of {name_of(run.recipe.task)}; compare runs of one task."
-            )
-        hidden_alike = [
-            (each.tokenizer.fingerprint(), each.recipe.task, each.recipe.model.context_length)
-            for each in (baseline, run)
-        ]
-        is_masked = pair[0] is MaskedLanguageModelingConfig
-        if is_masked and hidden_alike[0] != hidden_alike[1]:
-            raise InputError(
-                f"--baseline {baseline.folder} and {run.folder} have other tokens hidden from "
-                "them; compare runs with one tokenizer, one --model.context-length and one --task."
-            )
-
-
 def _against(
-    evaluation: Evaluation, baseline: runs.Run | None, options: Options
+    evaluation: Evaluation,
+    baseline: runs.Run,
+    options: Options,
+    known: dict[datasets.DataConfig, Evaluation],
 ) -> Evaluation | None:
-    """Return how the baseline does on the examples that a run was scored on."""
-    if baseline is None or evaluation.run.folder.resolve() == baseline.folder.resolve():
+    """Return how the baseline does on the examples that a run was scored on; None for itself.
+
+    Args:
+        evaluation: the run's.
+        baseline: the run to compare with.
+        options: how to score.
+        known: how the baseline does on some data; what is scored here is added.
+    """
+    if evaluation.run.folder.resolve() == baseline.folder.resolve():
         return None
     data = _data(evaluation.run, options) or evaluation.run.recipe.data
-    own, reads = baseline.recipe.data, baseline.recipe.task.reads
-    if reads == "text":
-        return _comparable(score(baseline, data, *_how(options)), evaluation)
-    cleaning = datasets.cleaning_steps(own) if options.text else own.cleaning
-    if reads not in ANSWERED_IN_WORDS:
-        data = replace(data, cleaning=cleaning)  # each reads as it has learnt to
-    elif (cleaning, own.swap) != (data.cleaning, data.swap):
-        raise InputError(
-            f"--baseline {baseline.folder} has learnt from texts that were cleaned or swapped in "
-            f"another way than those of {evaluation.run.folder}; compare runs whose answers are "
-            "alike."
-        )
-    fold, own_fold = data.fold or 0, own.fold or 0  # without one, the first
-    if data.text is own.text is None and data.name == own.name and fold != own_fold:
-        raise InputError(
-            f"--baseline {baseline.folder} has learnt from what {evaluation.run.folder} is tested "
-            f"on, as its fold is {own_fold}, not {fold}; compare runs of one fold."
-        )
-    return score(baseline, data, *_how(options))
-
-
-def _comparable(baseline: Evaluation, evaluation: Evaluation) -> Evaluation:
-    """Return the baseline with what the two can be compared by: bits per byte for other tokens."""
-    pair = (baseline.run.tokenizer, evaluation.run.tokenizer)
-    if pair[0].fingerprint() == pair[1].fingerprint():
-        return baseline
-    if baseline.score.bits_per_byte is None or evaluation.score.bits_per_byte is None:
-        raise InputError(
-            f"--baseline {baseline.run.folder} has other tokens than {evaluation.run.folder}, and "
-            "bits per byte, which compare any, are not defined for wordpiece; compare runs with "
-            "one tokenizer."
-        )
-    return replace(baseline, compared_by=("bits/byte",))
+    data = baselines.data_for(baseline, evaluation.run, data, options.text is not None)
+    if data not in known:
+        known[data] = score(baseline, data, *_how(options))
+    return known[data]
 
 
 @dataclass(frozen=True)
@@ -364,6 +315,13 @@ class _Compared:
 
     evaluation: Evaluation
     baseline: Evaluation | None
+
+    @property
+    def other(self) -> reporting.Report | None:
+        """The baseline's scores that can be compared with the run's."""
+        if not self.baseline:
+            return None
+        return baselines.comparable(self.baseline.report, self.baseline.run, self.evaluation.run)
 
     def show(self, whole: bool, named: bool) -> None:
         """Print what there is to say of a run.
@@ -380,17 +338,16 @@ class _Compared:
             )
         if named or against:
             print(f"{self.evaluation.name}{against}, {self.evaluation.scored_on}:")
-        other = self.baseline.report if self.baseline else None
         report = self.evaluation.report if whole else replace(self.evaluation.report, **_NO_CLASSES)
-        lines = reporting.compare(report, other)
-        reporting.show(reporting.parts(report, lines, other))
+        lines = reporting.compare(report, self.other)
+        reporting.show(reporting.parts(report, lines, self.other))
 
     def to_json(self) -> dict[str, Any]:
         """Return the row, and all scores with their intervals."""
         content = {**self.evaluation.row(), "details": self.evaluation.score.to_json()}
-        report, other = self.evaluation.report, self.baseline.report if self.baseline else None
-        lines = reporting.compare(report, other)
-        content["details"] |= reporting.to_json(lines, report, other)
+        report = self.evaluation.report
+        lines = reporting.compare(report, self.other)
+        content["details"] |= reporting.to_json(lines, report, self.other)
         if self.baseline:
             content["baseline"] = str(self.baseline.run.folder)
         return content

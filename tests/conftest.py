@@ -107,6 +107,24 @@ def without_samples():
         yield
 
 
+@pytest.fixture
+def stop_at(monkeypatch):
+    """Return a function after which trainings stop when the checkpoint of a step is there."""
+    from kerazoo.training import checkpoints
+
+    save = checkpoints.Checkpoints.on_epoch_end
+
+    def stop_at(step):
+        def save_and_stop(self, *args):
+            save(self, *args)
+            if self.state.step == step:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(checkpoints.Checkpoints, "on_epoch_end", save_and_stop)
+
+    return stop_at
+
+
 @pytest.fixture(scope="session")
 def small_text(tmp_path_factory):
     """A text of 20 kB that has something to learn: sentences of a toy grammar."""

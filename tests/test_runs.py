@@ -47,22 +47,6 @@ def steps_of(folder):
         return [int(row["step"]) for row in csv.DictReader(file)]
 
 
-@pytest.fixture
-def stop_at(monkeypatch):
-    """Return a function after which trainings stop when the checkpoint of a step is there."""
-    save = checkpoints.Checkpoints.on_epoch_end
-
-    def stop_at(step):
-        def save_and_stop(self, *args):
-            save(self, *args)
-            if self.state.step == step:
-                raise KeyboardInterrupt
-
-        monkeypatch.setattr(checkpoints.Checkpoints, "on_epoch_end", save_and_stop)
-
-    return stop_at
-
-
 @pytest.fixture(scope="module")
 def finished(small_text, tmp_path_factory):
     return train(recipe_of(small_text), tmp_path_factory.mktemp("runs") / "finished")

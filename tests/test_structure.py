@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "train_options": {"cli", "data", "models", "recipe", "recipes", "tasks", "training"},
     "quality_chart": {"runs"},
     "chosen_runs": {"data", "runs"},
+    "baselines": {"data", "metrics", "recipe", "runs", "tasks"},
     "score_files": {"cli", "data", "metrics"},
 }
 SHARED = {"__version__", "errors", "files", "startup"}

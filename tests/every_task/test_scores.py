@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import kerazoo
-from kerazoo import evaluate
+from kerazoo import baselines, evaluate
 from kerazoo.data.datasets import DataConfig
 from kerazoo.errors import InputError
 from kerazoo.models.sampling import Sampling
@@ -100,33 +100,42 @@ def test_a_run_of_another_task_is_no_baseline(run, baseline, message, finished):
         evaluate.main([str(finished[run]), "--baseline", str(finished[baseline])])
 
 
-def test_a_baseline_that_has_learnt_from_the_test_examples_is_refused(data, tmp_path, monkeypatch):
+def test_a_baseline_that_has_learnt_from_the_test_examples_is_refused(data, tmp_path):
     def run_of(fold):
         recipe = replace(recipe_of("classification", data), data=DataConfig(name="mr", fold=fold))
         return kerazoo.runs.Run(tmp_path / str(fold), recipe, None, None)
 
-    evaluation = evaluate.Evaluation(run_of(None), None, "mr test", "a run")
+    run = run_of(None)
     with pytest.raises(InputError, match="its fold is 1, not 0; compare runs of one fold"):
-        evaluate._against(evaluation, run_of(1), evaluate.Options(()))
-    monkeypatch.setattr(evaluate, "score", lambda *_: "scored")
+        baselines.data_for(run_of(1), run, run.recipe.data, False)
     # Without a fold it is the first.
-    assert evaluate._against(evaluation, run_of(0), evaluate.Options(())) == "scored"
+    assert baselines.data_for(run_of(0), run, run.recipe.data, False) == run.recipe.data
 
 
-def test_a_baseline_reads_what_it_has_learnt_to_read(data, tmp_path, monkeypatch):
+def test_a_baseline_reads_what_it_has_learnt_to_read(data, tmp_path):
     def run_of(task, *cleaning):
         recipe = recipe_of(task, data)
         recipe = replace(recipe, data=replace(recipe.data, cleaning=cleaning))
         return kerazoo.runs.Run(tmp_path / "-".join([task, *cleaning]), recipe, None, None)
 
-    def against(task):
-        evaluation = evaluate.Evaluation(run_of(task), None, "test", "a run")
-        return evaluate._against(evaluation, run_of(task, "lowercase"), evaluate.Options(()))
+    def cleaning_of(task):
+        run = run_of(task)
+        baseline = run_of(task, "lowercase")
+        return baselines.data_for(baseline, run, run.recipe.data, False).cleaning
 
-    monkeypatch.setattr(evaluate, "score", lambda run, data, *_: data.cleaning)
-    assert against("classification") == ("lowercase",)
+    assert cleaning_of("classification") == ("lowercase",)
     with pytest.raises(InputError, match="cleaned or swapped in another way"):  # by other answers
-        against("translation")
+        cleaning_of("translation")
+
+
+def test_a_baseline_is_scored_once_on_the_same_data(finished):
+    run, baseline = (kerazoo.load(finished["classification"]) for _ in range(2))
+    run.folder = run.folder / "another"
+    evaluation, known = evaluate.score(run), {}
+    options = evaluate.Options(())
+    first, second = (evaluate._against(evaluation, baseline, options, known) for _ in range(2))
+    assert first is second
+    assert evaluate._against(evaluation, run, options, known) is None
 
 
 def test_a_stride_is_for_texts(finished):

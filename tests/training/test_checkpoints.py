@@ -35,22 +35,6 @@ def pretrained(small_text, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def stop_at(monkeypatch):
-    """Return a function after which trainings stop when the checkpoint of a step is there."""
-    save = checkpoints.Checkpoints.on_epoch_end
-
-    def stop_at(step):
-        def save_and_stop(self, *args):
-            save(self, *args)
-            if self.state.step == step:
-                raise KeyboardInterrupt
-
-        monkeypatch.setattr(checkpoints.Checkpoints, "on_epoch_end", save_and_stop)
-
-    return stop_at
-
-
 def interrupted(recipe, folder, stop_at, step):
     """Return the run of a training that was stopped at a step and taken up again."""
     stop_at(step)
