@@ -8,8 +8,8 @@ with pi (S,), the transitions a (S, S) and the emissions b (S, V): a row for eac
 for each token. Nothing is remembered of a text but how likely each state is.
 
 The weights are logits, which a softmax makes probabilities, so that `fit` can train them like
-any others; `baum_welch` trains them by counting instead. All sums over paths are taken in log space
-and in float32, whatever the precision policy: a text soon is less likely than any float can say.
+any others; `baum_welch` trains them by counting instead. What is known of a path is a logarithm, in
+float32 whatever the precision policy: a text soon is less likely than any float can say.
 
 Shapes: B batch, T positions, S states, V vocabulary. Inside a scan the positions come first.
 """
@@ -27,8 +27,13 @@ from .compiled import compiled
 from .configs import MOST_UNROLLED, HMMConfig
 from .language_model import Cache, LanguageModel, Tensor
 
+LOG_ZERO = -1e4
+"""What passes for the logarithm of zero: with -inf, an impossible text would make NaNs."""
 SMALLEST = 1e-30
-"""A probability that passes for zero: its logarithm is finite, and its inverse a float32."""
+"""The least probability that a token is given, so that the loss of none is without bounds."""
+_DENSE = -40.0
+"""Where all transitions have a logarithm above this, a matrix product can add up the paths: what is
+too small for it, next to the likeliest path, is too small to matter, too."""
 
 
 class Parameters(NamedTuple):
@@ -84,7 +89,8 @@ class HMM(LanguageModel):
         """Set all weights from probabilities; each row should sum to one."""
         logits = (self.initial, self.transitions, self.emissions)
         for weight, table in zip(logits, probabilities, strict=True):
-            weight.assign(np.log(np.maximum(table, SMALLEST)))
+            with np.errstate(divide="ignore"):
+                weight.assign(np.maximum(np.log(table), LOG_ZERO))
 
     def hidden_states(
         self,
@@ -105,7 +111,8 @@ class HMM(LanguageModel):
 
     def logits(self, hidden_states: Tensor) -> Tensor:
         """Mix the emissions: log P(z) (..., S) to log P(x) (..., V) float32."""
-        return _log_matmul(hidden_states, ops.exp(self.log_parameters().emissions))
+        mixed = ops.exp(hidden_states) @ ops.exp(self.log_parameters().emissions)
+        return ops.log(ops.maximum(mixed, SMALLEST))
 
     def first_logits(self) -> Tensor:
         """Return log P(x_1), (V,): the emissions mixed by the initial probabilities."""
@@ -171,14 +178,10 @@ def backward(model: HMM, token_ids: Tensor, beliefs: Tensor, mask: Tensor | None
         InputError: if it is another kind of model.
     """
     parameters = _log_parameters(model)
-    from_next = ops.exp(ops.transpose(parameters.transitions))  # (S, S): from z_{t+1} to z_t
+    from_next = ops.transpose(parameters.transitions)  # (S, S): from z_{t+1} to z_t
     scores = _token_scores(parameters, token_ids, mask)  # (T, B, S)
-
-    def step(evidence: Tensor, score: Tensor) -> Tensor:
-        return _log_matmul(_scaled(evidence + score), from_next)  # (B, S)
-
     last = ops.zeros_like(scores[:1])
-    evidence = _scan(step, last[0], scores[1:], reverse=True)  # (T - 1, B, S)
+    evidence = _sums(from_next, last[0], scores[1:], reverse=True)  # (T - 1, B, S)
     evidence = ops.swapaxes(ops.concatenate([evidence, last], axis=0), 0, 1)  # (B, T, S)
     return evidence - ops.logsumexp(beliefs + evidence, axis=-1, keepdims=True)
 
@@ -298,12 +301,11 @@ def expected_counts(
     gamma = is_token * ops.exp(beliefs + evidence)  # (B, T, S): Rabiner's equation 27
 
     # The expected transitions at t, Rabiner's equation 37, are P(z_t | x_1 ... x_t) a(z_t, z_{t+1})
-    # P(x_{t+1} ... x_T | z_{t+1}) / P(x_{t+1} ... x_T | x_1 ... x_t): their sum over texts and
-    # positions is one matrix product.
+    # P(x_{t+1} ... x_T | z_{t+1}) / P(x_{t+1} ... x_T | x_1 ... x_t).
     scores = ops.swapaxes(_token_scores(parameters, token_ids, mask), 0, 1)  # (B, T, S)
     after = scores + evidence - log_probs[..., None]
-    after = is_token[:, 1:] * ops.exp(after[:, 1:])  # (B, T - 1, S)
-    pairs = ops.einsum("bti,btj->ij", ops.exp(beliefs[:, :-1]), after)
+    after = ops.where(ops.cast(is_token, "bool"), after, LOG_ZERO)
+    transitions = _pair_sums(parameters.transitions, beliefs[:, :-1], after[:, 1:])
 
     by_token = ops.segment_sum(
         ops.reshape(gamma, (-1, model.config.num_states)),
@@ -312,7 +314,7 @@ def expected_counts(
     )  # (V, S)
     counts = Parameters(
         initial=ops.sum(gamma[:, 0], axis=0),
-        transitions=ops.exp(parameters.transitions) * pairs,
+        transitions=transitions,
         emissions=ops.transpose(by_token),
     )
     return counts, ops.sum(log_probs, axis=1)
@@ -335,19 +337,30 @@ def baum_welch(
     Args:
         model: the model, whose weights are changed.
         token_ids: (N, T), all the texts.
-        steps: how many steps to take.
+        steps: how many steps to take, 0 or more.
         mask: boolean (N, T), False for padding on the right; without it there is none.
         smoothing: added to each count, 0 or more.
-        batch_size: texts worked on at a time; makes no difference to the result.
+        batch_size: texts worked on at a time, 1 or more; makes no difference to the result.
 
     Returns:
         The log-likelihood of all texts together before each step and after the last, (steps + 1,).
 
     Raises:
-        InputError: if it is another kind of model.
+        InputError: if it is another kind of model, there is no text, or a number is too small.
     """
+    token_ids = np.asarray(token_ids)
+    if token_ids.ndim != 2 or not token_ids.size:
+        raise InputError(
+            f"the texts have the shape {token_ids.shape}; Baum-Welch needs (texts, positions), at "
+            "least one of each."
+        )
+    if steps < 0 or smoothing < 0 or batch_size < 1:
+        raise InputError(
+            f"steps is {steps}, smoothing {smoothing} and batch_size {batch_size}; the first two "
+            "must be 0 or more, the last 1 or more."
+        )
     if mask is None:
-        mask = np.ones(np.shape(token_ids), bool)
+        mask = np.ones(token_ids.shape, bool)
     batch_size = min(batch_size, len(token_ids))
     missing = -len(token_ids) % batch_size  # rows that fill up the last batch, all of them padding
     token_ids, mask = (np.pad(rows, ((0, missing), (0, 0))) for rows in (token_ids, mask))
@@ -390,12 +403,57 @@ def _token_scores(parameters: Parameters, token_ids: Tensor, mask: Tensor | None
 
 def _predictions(parameters: Parameters, scores: Tensor, prediction: Tensor) -> Tensor:
     """Return log P(z_{t+1} | x_1 ... x_t), (T, B, S), from log P(z_1), (B, S), and the scores."""
-    transitions = ops.exp(parameters.transitions)  # (S, S)
+    return ops.log_softmax(_sums(parameters.transitions, prediction, scores), axis=-1)
 
-    def step(prediction: Tensor, score: Tensor) -> Tensor:
-        return _log_matmul(_scaled(prediction + score), transitions)  # (B, S)
 
-    return ops.log_softmax(_scan(step, prediction, scores), axis=-1)
+def _sums(log_matrix: Tensor, begin: Tensor, scores: Tensor, reverse: bool = False) -> Tensor:
+    """Add up the paths from one position to the next: x becomes log(exp(x + score) matrix).
+
+    Args:
+        log_matrix: the logarithms of the transitions, (S, S), from the row to the column.
+        begin: x at the position before the first, (B, S).
+        scores: (T, B, S).
+        reverse: whether to begin at the last position.
+
+    Returns:
+        (T, B, S), each position up to a constant.
+    """
+
+    def in_log_space(x: Tensor, score: Tensor) -> Tensor:
+        return ops.logsumexp(_scaled(x + score)[:, :, None] + log_matrix, axis=1)
+
+    def by_product(x: Tensor, score: Tensor) -> Tensor:
+        return ops.log(ops.exp(_scaled(x + score)) @ ops.exp(log_matrix))
+
+    return ops.cond(
+        ops.min(log_matrix) > _DENSE,
+        lambda: _scan(by_product, begin, scores, reverse),
+        lambda: _scan(in_log_space, begin, scores, reverse),
+    )
+
+
+def _pair_sums(log_matrix: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """Return the sum over texts and positions of exp(before_i + log_matrix_ij + after_j), (S, S).
+
+    Args:
+        log_matrix: the logarithms of the transitions, (S, S).
+        before: (B, T, S).
+        after: (B, T, S).
+    """
+
+    def in_log_space() -> Tensor:  # neither factor alone need be a float
+        def add(t: Tensor, total: Tensor) -> Tensor:
+            here, there = (ops.take(logs, t, axis=1) for logs in (before, after))  # (B, S)
+            terms = ops.exp(here[:, :, None] + log_matrix + there[:, None])  # (B, S, S)
+            return total + ops.sum(terms, axis=0)
+
+        return ops.fori_loop(0, before.shape[1], add, ops.zeros_like(log_matrix))
+
+    def by_product() -> Tensor:
+        pairs = ops.einsum("bti,btj->ij", ops.exp(before), ops.exp(after))
+        return ops.exp(log_matrix) * pairs
+
+    return ops.cond(ops.min(log_matrix) > _DENSE, by_product, in_log_space)
 
 
 def _scan(step: Callable, state: Tensor, inputs: Any, reverse: bool = False) -> Tensor:
@@ -425,11 +483,6 @@ def _scan(step: Callable, state: Tensor, inputs: Any, reverse: bool = False) -> 
         state = step(state, keras.tree.pack_sequence_as(inputs, row))
         states.append(state)
     return ops.stack(states[::-1] if reverse else states)
-
-
-def _log_matmul(log_x: Tensor, matrix: Tensor) -> Tensor:
-    """Return log(exp(log_x) matrix), for log_x whose largest entry is near 0."""
-    return ops.log(ops.maximum(ops.exp(log_x) @ matrix, SMALLEST))
 
 
 def _scaled(log_x: Tensor) -> Tensor:

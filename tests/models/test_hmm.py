@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from kerazoo.errors import InputError
 from kerazoo.models.compiled import compiled
 from kerazoo.models.configs import HMMConfig
 from kerazoo.models.hmm import (
@@ -222,8 +223,12 @@ def test_states_that_never_meet_are_told_apart_by_probabilities_of_zero():
     np.testing.assert_allclose(log_probs, np.log(0.25), rtol=1e-5)
     np.testing.assert_allclose(np.sum(model.token_log_probs(token_ids), 1), np.log(0.25), rtol=1e-5)
     # What cannot be is as good as impossible, and no NaN.
-    impossible = numpy(posteriors(model, np.array([[0, 2, 0, 2, 1]], "int32")))
-    assert np.isfinite(impossible).all()
+    impossible = np.array([[0, 2, 0, 2, 1]], "int32")
+    shown, log_probs = numpy(posteriors(model, impossible), forward(model, impossible)[1])
+    assert np.isfinite(shown).all()
+    assert log_probs.sum() < -1000
+    history = baum_welch(model, np.concatenate([token_ids, impossible]), 3)
+    assert np.isfinite([history.min(), *map(np.sum, model.get_weights())]).all()
 
 
 def test_expected_counts_are_the_gradient_of_the_log_likelihood():
@@ -334,6 +339,63 @@ def test_scores_paths_and_posteriors_equal_those_of_hmmlearn(seed):
         expected, path = theirs.decode(tokens, algorithm="map")  # the likeliest state of each token
         np.testing.assert_array_equal(shown[row].argmax(axis=-1), path)
         assert shown[row].max(axis=-1).sum() == pytest.approx(expected, rel=1e-5)
+
+
+def separate_chains():
+    """Two states that never meet, and a text of which each explains one half better."""
+    model = random_model(num_states=2, vocab_size=2)
+    emissions = np.array([[0.9, 0.1], [0.1, 0.9]])
+    model.set_parameters(Parameters(np.full(2, 0.5), np.eye(2), emissions))
+    return model, np.repeat([[0, 1]], 100, axis=1).astype("int32")
+
+
+@pytest.mark.parity
+def test_states_that_never_meet_are_weighed_as_by_hmmlearn():
+    # In the middle of the text, state 1 is e^220 times less likely than state 0.
+    model, token_ids = separate_chains()
+    theirs, tokens = theirs_of(probabilities(model)), token_ids[0][:, None]
+    assert float(np.sum(forward(model, token_ids)[1])) == pytest.approx(theirs.score(tokens), 1e-5)
+    assert np.sum(model.token_log_probs(token_ids)) == pytest.approx(theirs.score(tokens), 1e-5)
+    np.testing.assert_allclose(
+        posteriors(model, token_ids)[0], theirs.predict_proba(tokens), atol=1e-4
+    )
+    score, _ = theirs.decode(tokens, algorithm="viterbi")  # of two paths, both as likely
+    path, best = numpy(*viterbi(model, token_ids))
+    assert len(set(path[0])) == 1
+    assert best[0] == pytest.approx(score, rel=1e-5)
+    theirs = theirs_of(probabilities(model), 1).fit(tokens)
+    baum_welch(model, token_ids, 1)
+    for found, table in zip(
+        probabilities(model),
+        (theirs.startprob_, theirs.transmat_, theirs.emissionprob_),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, table, atol=1e-4)
+
+
+def test_zero_transitions_are_the_same_when_compiled():
+    model, token_ids = separate_chains()
+    fast = compiled(lambda ids: expected_counts(model, ids), model, xla=False)
+    for found, expected in zip(
+        keras.tree.flatten(fast(token_ids)),
+        keras.tree.flatten(expected_counts(model, token_ids)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "message"),
+    [
+        ((0, 12), {}, r"the shape \(0, 12\)"),
+        ((12,), {}, r"the shape \(12,\)"),
+        ((2, 12), {"batch_size": 0}, "batch_size 0"),
+        ((2, 12), {"smoothing": -0.5}, "smoothing -0.5"),
+    ],
+)
+def test_baum_welch_refuses_what_it_cannot_count(shape, options, message):
+    with pytest.raises(InputError, match=message):
+        baum_welch(random_model(), np.zeros(shape, "int32"), 1, **options)
 
 
 @pytest.mark.parity
