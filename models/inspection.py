@@ -6,7 +6,7 @@
 Shapes: B batch, T positions, S source positions, D width, H heads, N layers.
 """
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from keras import ops
@@ -16,7 +16,7 @@ from .attention import padding_mask as mask_of_padding
 from .bert import BERT
 from .blocks import Block
 from .encoder_decoder import EncoderDecoder, Memory
-from .hmm import HMM, most_likely_tokens, viterbi
+from .hmm import HMM, most_likely_tokens, posteriors, viterbi
 from .language_model import Tensor
 from .rnn import EQUATION_CELLS, RNN
 from .transformer import Transformer
@@ -107,7 +107,9 @@ def cross_attention_weights(model: EncoderDecoder, inputs: dict[str, Tensor]) ->
     Args:
         model: an encoder-decoder.
         inputs: as for its call: `source_ids` (B, S) int32, `token_ids` (B, T) int32, and, where
-            there is padding, `source_mask` (B, S) bool.
+            there is padding, `source_mask` (B, S) bool. As in training, `token_ids` begin with the
+            tokenizer's `[START]`; only the runs that go on from a text, such as those on
+            `shakespeare`, have none, and read the source backwards.
 
     Returns:
         (N, B, H, T, S) float32: in layer, text and head, the weight that the position at the fourth
@@ -237,18 +239,26 @@ def gate_activations(model: RNN, token_ids: Tensor) -> dict[str, np.ndarray]:
     return {name: np.stack([_as_array(v[name]) for v in by_layer]) for name in by_layer[0]}
 
 
-def state_path(model: HMM, token_ids: Tensor) -> np.ndarray:
-    """Return the likeliest path of texts through the hidden states; see `hmm.viterbi`.
+def state_path(
+    model: HMM,
+    token_ids: Tensor,
+    mask: Tensor | None = None,
+    by: Literal["viterbi", "posterior"] = "viterbi",
+) -> np.ndarray:
+    """Return the hidden state that each token of a text is drawn from.
 
     Args:
         model: a hidden Markov model.
         token_ids: (B, T) int32.
+        mask: boolean (B, T), False for padding on the right; None: all are tokens.
+        by: the states of the likeliest path (`hmm.viterbi`), or at each token the likeliest state,
+            which make no path if one cannot follow the other (`hmm.posteriors`).
 
     Returns:
-        (B, T) int32: the state that each token is drawn from, from 0 to `num_states` - 1.
+        (B, T) int32, from 0 to `num_states` - 1; what stands in the padding means nothing.
 
     Raises:
-        InputError: if it is another kind of model.
+        InputError: if it is another kind of model, or `by` is something else.
 
     Example:
         >>> from kerazoo.models.configs import HMMConfig
@@ -256,8 +266,14 @@ def state_path(model: HMM, token_ids: Tensor) -> np.ndarray:
         >>> state_path(model, np.array([[3, 1, 4, 1, 5]])).shape
         (1, 5)
     """
-    path, _ = viterbi(model, ops.convert_to_tensor(token_ids, "int32"))
-    return ops.convert_to_numpy(path)
+    if by not in ("viterbi", "posterior"):
+        raise InputError(f"by is {by!r}; give 'viterbi' or 'posterior'.")
+    token_ids = ops.convert_to_tensor(token_ids, "int32")
+    if by == "viterbi":
+        path, _ = viterbi(model, token_ids, mask)
+    else:
+        path = ops.argmax(posteriors(model, token_ids, mask), axis=-1)
+    return ops.convert_to_numpy(path).astype("int32")
 
 
 def likely_tokens(model: HMM, tokenizer: Tokenizer, number: int = 10) -> list[list[str]]:

@@ -201,10 +201,21 @@ def test_a_state_path_is_that_of_the_text():
     # Each state says one token and goes to any.
     model = make(HMMConfig(vocab_size=V, num_states=V))
     model.set_parameters(hmm.Parameters(np.full(V, 1 / V), np.full((V, V), 1 / V), np.eye(V)))
-    path = state_path(model, TOKEN_IDS)
-    assert isinstance(path, np.ndarray)
-    assert path.dtype == np.int32
-    np.testing.assert_array_equal(path, TOKEN_IDS)
+    for by in ("viterbi", "posterior"):
+        path = state_path(model, TOKEN_IDS, by=by)
+        assert isinstance(path, np.ndarray)
+        assert path.dtype == np.int32
+        np.testing.assert_array_equal(path, TOKEN_IDS)
+    with pytest.raises(InputError, match="by is 'best'; give 'viterbi' or 'posterior'"):
+        state_path(model, TOKEN_IDS, by="best")
+
+
+@pytest.mark.parametrize("by", ["viterbi", "posterior"])
+def test_the_state_path_of_a_shorter_text_is_that_without_its_padding(by):
+    model = make(HMMConfig(vocab_size=V, num_states=5))
+    mask = np.arange(TOKEN_IDS.shape[1]) < np.array([[3]] + [[4]] * (len(TOKEN_IDS) - 1))
+    path = state_path(model, TOKEN_IDS, mask, by)
+    np.testing.assert_array_equal(path[:1, :3], state_path(model, TOKEN_IDS[:1, :3], by=by))
 
 
 def test_the_tokens_that_a_state_likes_are_texts(small_text):
