@@ -167,9 +167,15 @@ class NGram:
         return self.extend(token_ids, self.initial_cache(len(token_ids), 0), 0)[0]
 
     def initial_cache(self, batch_size: int, length: int) -> np.ndarray:
-        """Return the memory before the first token: `PADDING`, (B, tokens that matter) int32."""
+        """Return the memory before the first token, (B, tokens that matter) int32.
+
+        It is `PADDING`, with the end of a sentence as its last token if the model knows that.
+        """
         width = max(self.config.order - 1, self.config.cache_size)
-        return np.full((batch_size, width), PADDING, np.int32)
+        cache = np.full((batch_size, width), PADDING, np.int32)
+        if self.config.boundary_id is not None:
+            cache[:, -1:] = self.config.boundary_id
+        return cache
 
     def extend(
         self, token_ids: np.ndarray, cache: np.ndarray, index: int
@@ -197,16 +203,23 @@ class NGram:
     def hidden_states(
         self, token_ids: np.ndarray, cache: np.ndarray, index: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what `extend` does: nothing is hidden here, the prediction is the state."""
-        return self.extend(token_ids, cache, index)
+        """Return probabilities (B, T, V), cache: nothing is hidden, the prediction is the state."""
+        logits, cache = self.extend(token_ids, cache, index)
+        return np.exp(logits), cache
 
     def logits(self, hidden_states: np.ndarray) -> np.ndarray:
-        """Return the states, which are logits."""
-        return hidden_states
+        """Return the logarithms of the states."""
+        return _log(hidden_states)
 
     def first_logits(self) -> np.ndarray:
-        """Return the logits of the first token of all, (V,): any is as likely as any other."""
-        return np.zeros(self.config.vocab_size, np.float32)
+        """Return the logits of the first token of all, (V,).
+
+        Any is as likely as any other, unless the model knows what ends a sentence: then it is a
+        token after that.
+        """
+        if self.config.boundary_id is None:
+            return np.zeros(self.config.vocab_size, np.float32)
+        return _log(self.probabilities([self.config.boundary_id])).astype(np.float32)
 
     def probabilities(self, context: np.ndarray) -> np.ndarray:
         """Return the probability of each token after a context: (T,) ids, T >= 0, to (V,)."""
@@ -217,10 +230,12 @@ class NGram:
     def token_log_probs(self, token_ids: np.ndarray) -> np.ndarray:
         """Return log P(token_t | tokens before t), natural logarithm: (B, T) to (B, T) float32.
 
-        No (B, T, V) array is made, so a whole text can be one row. As for every language model
-        here, the first token, which has none before it, gets the uniform 1 / V.
+        No (B, T, V) array is made, so a whole text can be one row. The first token, which has none
+        before it, gets what `first_logits` says.
         """
         tokens = self._checked(token_ids, 2)
+        if self.config.boundary_id is not None:
+            tokens = np.pad(tokens, ((0, 0), (1, 0)), constant_values=self.config.boundary_id)
         probabilities = np.full(tokens.shape, 1 / self.config.vocab_size)
         for level, (contexts, entries) in zip(self._levels, self._walk(tokens), strict=True):
             if self._rests_on_uniform:
@@ -233,7 +248,10 @@ class NGram:
             times = self._times_in_cache(tokens)
             number = np.minimum(np.arange(tokens.shape[1]), self.config.cache_size)
             probabilities = self._mixed(probabilities, times, number)
-        probabilities[:, :1] = 1 / self.config.vocab_size
+        if self.config.boundary_id is not None:
+            probabilities = probabilities[:, 1:]
+        else:
+            probabilities[:, :1] = 1 / self.config.vocab_size
         return _log(probabilities).astype(np.float32)
 
     def _walk(self, tokens: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

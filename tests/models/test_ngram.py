@@ -289,9 +289,11 @@ def test_log_probabilities_of_a_text_are_those_step_by_step(config, text, other)
     found = model.token_log_probs(np.array([other]))
     assert found.dtype == np.float32
     assert found.shape == (1, len(other))
-    assert found[0, 0] == pytest.approx(-math.log(5))
-    for t in range(1, len(other)):
-        expected = log(model.probabilities(other[:t])[other[t]])
+    before = [] if config.boundary_id is None else [config.boundary_id]
+    if not before:
+        assert found[0, 0] == pytest.approx(-math.log(5))
+    for t in range(1 - len(before), len(other)):
+        expected = log(model.probabilities([*before, *other[:t]])[other[t]])
         assert found[0, t] == pytest.approx(expected, abs=1e-5)
 
 
@@ -418,11 +420,16 @@ def test_token_log_probs_are_those_of_the_logits(name):
     expected = np.take_along_axis(model(token_ids)[:, :-1], token_ids[:, 1:, None], axis=2)
     found = model.token_log_probs(token_ids)
     np.testing.assert_allclose(found[:, 1:], expected[..., 0], atol=1e-6)
-    np.testing.assert_allclose(found[:, 0], -np.log(6), rtol=1e-6)
+    first = np.full(6, -np.log(6)) if name != "boundary" else np.log(model.probabilities([0]))
+    np.testing.assert_allclose(
+        model.first_logits() - np.logaddexp.reduce(model.first_logits()), first, atol=1e-6
+    )
+    np.testing.assert_allclose(found[:, 0], first[token_ids[:, 0]], atol=1e-6)
 
 
 def test_the_cache_has_the_batch_first_and_no_more_than_matters():
-    assert make("boundary").initial_cache(3, 100).tolist() == [[PADDING] * 3] * 3
+    assert make("boundary").initial_cache(3, 100).tolist() == [[PADDING, PADDING, 0]] * 3
+    assert make("witten-bell").initial_cache(3, 100).tolist() == [[PADDING] * 3] * 3
     assert make("cache").initial_cache(3, 100).shape == (3, 5)
     assert make("one token").initial_cache(3, 100).shape == (3, 0)
 
@@ -698,6 +705,15 @@ def test_every_sampler_continues_the_prompts(sampler):
         assert row.tolist() == same.tolist()
 
 
+def test_contrastive_search_passes_over_what_has_no_probability():
+    from kerazoo.models.decoding import generate
+
+    text = np.tile([0, 1, 2, 0, 2, 1], 50)  # no token is ever followed by itself
+    model = fitted(text, vocab_size=6, order=2, smoothing="maximum-likelihood")
+    (row,) = generate(model, [np.array([0])], 12, Sampling("contrastive", k=2, alpha=0.6))
+    assert model.token_log_probs(row[None]).min() > -np.inf
+
+
 def test_temperature_samples_from_the_probabilities():
     from kerazoo.models.decoding import generate
 
@@ -776,7 +792,6 @@ def test_modified_kneser_ney_reaches_the_published_perplexity_on_penn_treebank(
     train, test = (tokenizer.encode(text.read()) for text in (corpus.train, corpus.test))
     # The end of a line is a word to predict, as is <unk>, of which the tokenizer has another one.
     assert (tokenizer.vocab_size, len(train), len(test)) == (10_001, 929_589, 82_430)
-    test = np.concatenate([[model.config.boundary_id], test])
-    log_probs = model.fit(train).token_log_probs(test[None])[0, 1:]
+    log_probs = model.fit(train).token_log_probs(test[None])
     # The published models (Mikolov et al. 2011) leave out some n-grams that were seen once.
     assert math.exp(-log_probs.mean(dtype=float)) == pytest.approx(perplexity, rel=0.01)
