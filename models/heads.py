@@ -52,11 +52,11 @@ class _Head(keras.Model):
     """Batches have many lengths, and XLA would compile each for itself."""
 
     def build(self, input_shape: Any = None) -> None:
-        """Create all weights, by a symbolic call."""
+        """Create all weights, by a call."""
         if not self.built:
             self.built = True  # or the call would come back here
-            ids, mask = (keras.KerasTensor((1, 8), dtype) for dtype in ("int32", "bool"))
-            self({"token_ids": ids, "padding_mask": mask})
+            ids = ops.zeros((1, min(2, self.backbone.config.context_length)), "int32")
+            self({"token_ids": ids, "padding_mask": ops.ones_like(ids, "bool")})
 
     def states(self, inputs: Mapping[str, Tensor], training: bool = False) -> Tensor:
         """Return the backbone's states, (B, T, D).
