@@ -61,5 +61,5 @@ def draw(loaded: Sequence[Run]) -> "Figure":  # noqa: F821
         xlabel="training time in seconds", ylabel="bits per byte of validation text, in training"
     )
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside right upper")
     return figure

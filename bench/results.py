@@ -15,16 +15,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import readme
 import tyro
 
-from kerazoo import evaluate, files, run_folder, runs
+from kerazoo import evaluate, run_folder, runs
 from kerazoo.errors import InputError
 from kerazoo.metrics import report as reporting
 from kerazoo.metrics.score import Score
 from kerazoo.metrics.table import COLUMNS
 from kerazoo.train_options import parsed
 
-ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
 HEADING = (
     "| data | command | parameters | training | score on the test split | 95 % | reference |\n"
@@ -116,6 +116,7 @@ ROWS = (
     Row("lstm-spa", "", ("--model.attention", "none"), values=(0,)),
     Row("transformer-spa", "", ("--data.swap",), values=(0,)),
     Row("transformer-cmn", values=(0,)),
+    Row("transformer-cmn", "", ("--data.swap",), values=(0,)),
 )
 
 
@@ -145,7 +146,7 @@ def in_folder(folder: Path, *arguments: str) -> runs.Run:
         InputError: if the run there is one of another recipe, such as an earlier state of this one.
     """
     if not run_folder.has_ended(folder):
-        command = [sys.executable, str(ROOT / "train.py"), *arguments]
+        command = [sys.executable, str(readme.ROOT / "train.py"), *arguments]
         subprocess.run([*command, "--out", str(folder), "--resume"], check=True)
     recipe, _ = parsed(arguments)
     run_folder.check_unchanged(folder, recipe)
@@ -201,13 +202,11 @@ def main() -> None:
 
 def write(row: Row, text: str) -> None:
     """Put a line into the README's table, in the place of the same row's earlier one."""
-    readme = ROOT / "README.md"
-    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
-    table, after = rest.split(END)
+    table = readme.read(BEGIN, END)
     there = {line.split("`")[3]: line for line in table.splitlines() if line.count("`") >= 4}
     there[row.command] = text
     table = "\n".join([HEADING, *(there[each.command] for each in ROWS if each.command in there)])
-    files.write_text(readme, f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")
+    readme.write(BEGIN, END, table)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from kerazoo.models import families
 from kerazoo.models.configs import GPTConfig, RNNConfig
 from kerazoo.models.decoding import generate
 from kerazoo.models.sampling import Sampling
+from kerazoo.tasks.language_modeling import BitsPerByte
 from kerazoo.tasks.losses import CrossEntropy
 from kerazoo.training.config import TrainConfig
 from kerazoo.training.optimizers import make_optimizer
@@ -95,13 +96,14 @@ def keras_training(
 
 
 def kerazoo_training(config: object, token_ids: np.ndarray, steps: int) -> Contender:
-    """Train a model of kerazoo's as `train.py` does."""
+    """Train a model of kerazoo's with the loss, metric and compilation of `train.py`."""
     model = families.build(config)
     optimizer = make_optimizer(TRAINING, 1e-3, model.trainable_variables)
     optimizer.build(model.trainable_variables)
     model.compile(
         optimizer,
         loss=CrossEntropy(),
+        weighted_metrics=[BitsPerByte(tokens_per_byte=1.0)],
         jit_compile=model.prefers_xla,
         steps_per_execution=steps,
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import readme
 import tyro
 
 from kerazoo import evaluate, quality_chart, recipes, run_folder, runs
@@ -20,7 +21,6 @@ from kerazoo.models.sampling import Sampling
 from kerazoo.tasks.masked_language_modeling import PSEUDO_TOKENS
 from kerazoo.train import train
 
-ROOT = Path(__file__).parents[1]
 MINUTES = 2.0
 BEGIN, END = "<!-- zoo: written by `make zoo` -->", "<!-- end of zoo -->"
 LANGUAGE_MODELS = ("parameters", "bits/byte", "95 %", "perplexity", "accuracy", "seconds")
@@ -108,12 +108,9 @@ def main() -> None:
     print(tables)
     if options.minutes != MINUTES:
         return
-    readme = ROOT / "README.md"
-    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
-    _, after = rest.split(END)
-    readme.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}", encoding="utf-8")
+    readme.write(BEGIN, END, tables)
     language_models = [run for run, row in zip(found, rows, strict=True) if "bits/byte" in row]
-    quality_chart.draw(language_models).savefig(ROOT / "docs" / "zoo.png", dpi=120)
+    quality_chart.draw(language_models).savefig(readme.ROOT / "docs" / "zoo.png", dpi=120)
 
 
 if __name__ == "__main__":
