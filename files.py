@@ -13,8 +13,26 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .errors import InputError
+
 ABANDONED_SECONDS = 24 * 3600
 _STREAM = re.compile("/dev/(stdout|stderr|fd/)|/proc/.*/fd/")
+
+
+def expanded(path: str | os.PathLike, hint: str = "give the whole path") -> Path:
+    """Return a path with the home folder in the place of a `~` or `~user` at its beginning.
+
+    Args:
+        path: the path.
+        hint: what to do where that folder is not known.
+
+    Raises:
+        InputError: if it is not.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"the home folder in {path} is not known; {hint}.") from None
 
 
 @contextmanager

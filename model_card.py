@@ -40,6 +40,8 @@ def card(run: "Run", name: str, corpus: Corpus, report: Mapping[str, Any], sampl
 
     {run.command}
 
+`kerazoo generate` and, in kerazoo's own folder, `python generate.py` do the same.
+
 ## A sample
 
 {shown}

@@ -12,6 +12,7 @@ from typing import Any
 from .data.datasets import DataConfig
 from .data.tokenizers import Tokenizer
 from .errors import InputError
+from .files import expanded
 from .models.configs import (
     DECODERS,
     ENCODER_DECODERS,
@@ -296,7 +297,7 @@ def check_able(model: ModelConfig, task: TaskConfig) -> None:
 
 
 def _absolute(path: Path) -> str:
-    return str(Path(path).expanduser().resolve())
+    return str(expanded(path).resolve())
 
 
 def name_of(config: ModelConfig | TaskConfig) -> str:

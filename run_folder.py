@@ -14,8 +14,9 @@ from filelock import FileLock, Timeout
 
 from . import __version__, model_card
 from .data.datasets import Corpus
-from .errors import InputError
+from .errors import InputError, quoted
 from .files import is_scratch, whole_file, write_json, write_text
+from .models.configs import NGramConfig
 from .recipe import Recipe
 from .runs import FORMAT, MODELS, Run, architecture, read_json, read_recipe
 
@@ -28,6 +29,8 @@ FREE = ("learning_rate", "clip_norm", "precision", "validate_every", "patience")
 """Settings of the training that may be others when a run goes on; float16 stays as it is."""
 LENGTHS = ("steps", "epochs", "minutes")
 """Of these, the one that a run has may grow."""
+TEXTS = ("data.text", "data.validation")
+"""Paths that may be others when a run goes on; what they name must be what it was."""
 
 
 def check_free(folder: Path, recipe: Recipe, resume: bool) -> None:
@@ -57,10 +60,12 @@ def check_free(folder: Path, recipe: Recipe, resume: bool) -> None:
                     f"the run in {folder} has {_option(name)} {before}, not {now}; resume it as it "
                     "was begun, or choose another --out."
                 )
-        if changed and has_ended(folder) and not any(folder.glob("checkpoints/step-*")):
+        counts = isinstance(recipe.model, NGramConfig)  # and so has no checkpoints
+        has_checkpoints = counts or any(folder.glob("checkpoints/step-*"))
+        if changed and has_ended(folder) and not has_checkpoints:
             raise InputError(
                 f"the training in {folder} has ended, and without its checkpoints it cannot go "
-                f"on; begin a new run with --init {folder}."
+                f"on; begin a new run with --init {quoted([folder])}."
             )
     elif folder.exists() and not (folder.is_dir() and _is_free(folder, resume)):
         raise InputError(
@@ -99,6 +104,11 @@ def check_unchanged(folder: Path, recipe: Recipe) -> None:
 
 def _may_change(name: str, before: Any, now: Any) -> bool:
     """Tell whether a run can go on with another setting of that name."""
+    if None not in (before, now):
+        if name in TEXTS:
+            return True  # `begin` compares what is in them
+        if name == "init":  # it has moved; there is no other way to name what it was
+            return not Path(before).exists()
     part, _, field = name.partition(".")
     if part != "train":
         return False

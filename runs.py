@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .data.tokenizers import Tokenizer
-from .errors import InputError, did_you_mean
+from .errors import InputError, command, did_you_mean, quoted
 from .models.configs import ModelConfig
 from .recipe import Recipe, name_of
 
@@ -60,7 +60,7 @@ class Run:
     def command(self) -> str:
         """A command that asks something of the run."""
         parts = " ".join(f'"{part}"' for part in self.task.example.split("\t"))
-        return f"python generate.py {self.folder} {parts}"
+        return f"{command('generate', self.folder)} {parts}"
 
     @property
     def model_name(self) -> str:
@@ -148,7 +148,7 @@ class Run:
         `Tagged` and `Answer` in the files of `tasks`.
 
         Args:
-            texts: such as "What is the capital of France ?"; for a run that asks for several
+            texts: such as "What is the capital of France?"; for a run that asks for several
                 things, with a tab between them, question first.
 
         Raises:
@@ -156,7 +156,7 @@ class Run:
 
         Example:
             >>> run = kerazoo.load("runs/bert-trec")  # doctest: +SKIP
-            >>> run.predict(["What is the capital of France ?"])[0].label  # doctest: +SKIP
+            >>> run.predict(["What is the capital of France?"])[0].label  # doctest: +SKIP
             'location'
         """
         return self.task.predict(self.model, self._as_cleaned(texts))
@@ -252,7 +252,7 @@ def unfinished(folder: Path) -> InputError:
     """Return the error of a run that has to be trained to its end first."""
     return InputError(
         f"the run {folder} has not been trained to its end; go on with the command that began it, "
-        f"and add --out {folder} --resume."
+        f"and add --out {quoted([folder])} --resume."
     )
 
 
@@ -304,13 +304,13 @@ def read_recipe(folder: Path) -> Recipe:
     if not folder.is_dir():
         beside = [other.name for other in folder.parent.glob("*") if other.is_dir()]
         raise InputError(
-            f"there is no run folder {folder}, which `python train.py` would make"
+            f"there is no run folder {folder}, which `{command('train')}` would make"
             f"{did_you_mean(folder.name, beside)}"
         )
     if not path.is_file():
         raise InputError(
-            f"{folder} is no run folder: it has no config.json; give one that `python train.py` "
-            "made, such as runs/gpt-shakespeare."
+            f"{folder} is no run folder: it has no config.json; give one that "
+            f"`{command('train')}` made, such as runs/gpt-shakespeare."
         )
     config = read_json(path)
     if not isinstance(config, dict):

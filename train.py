@@ -7,9 +7,6 @@ python train.py gpt-shakespeare --resume           goes on after an interruption
 """
 
 import math
-import os
-import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -22,7 +19,7 @@ from rich.table import Table
 
 from kerazoo import recipes, run_folder, runs, train_options
 from kerazoo.data import datasets, tokenizers
-from kerazoo.errors import InputError
+from kerazoo.errors import InputError, command
 from kerazoo.files import write_text
 from kerazoo.models.configs import NGramConfig
 from kerazoo.recipe import Recipe, completed
@@ -44,7 +41,7 @@ def train(
         folder: where the run goes: a new or empty folder, or with `resume` that of the run.
         name: what the recipe is called in the model card.
         resume: go on from the last checkpoint, to where an uninterrupted run would have come; some
-            settings may be others than before, see `run_folder.FREE`.
+            settings may be others than before, see `run_folder.FREE`, and its text may have moved.
 
     Raises:
         InputError: if the recipe asks for what cannot be done, or the folder is taken.
@@ -70,9 +67,10 @@ def train(
     # Text to ids; the tokenizer learns from the training text alone.
     corpus = datasets.load(recipe.data, recipe.task.reads)
     if corpus.train is None:
+        scoring = command("evaluate", "RUN", "--name", corpus.name)
         raise InputError(
             f"'{corpus.name}' is for testing only and has nothing to learn from; train on another "
-            f"dataset, and score the run with `python evaluate.py RUN --name {corpus.name}`."
+            f"dataset, and score the run with `{scoring}`."
         )
     pretrained = runs.load(recipe.init) if recipe.init is not None else None
     if resume and (folder / "config.json").is_file():
@@ -245,6 +243,7 @@ def _count(experiment: Experiment) -> tuple["State", int]:
 
     settings, learnt = experiment.recipe.train, experiment.learnt
     experiment.begin()
+    run_folder.go_on(experiment.folder, experiment.recipe, step=0)
     start = time.perf_counter()
     experiment.model.fit(learnt.pieces())
     seconds = time.perf_counter() - start
@@ -276,12 +275,9 @@ def main(arguments: Sequence[str]) -> None:
     try:
         run = train(recipe, folder, name, options.resume)
     except KeyboardInterrupt as stop:  # or `Terminated`
-        again = [*arguments, "--out", folder.as_posix(), "--resume"]
-        again = subprocess.list2cmdline(again) if os.name == "nt" else shlex.join(again)
-        raise type(stop)(
-            f"interrupted; `python train.py {again}` goes on from the last checkpoint."
-        ) from None
-    print(f"\n{run.summary()}\n\n{run.sample()}\n\nTry it: python generate.py {folder}")
+        again = command("train", *arguments, "--out", folder.as_posix(), "--resume")
+        raise type(stop)(f"interrupted; `{again}` goes on from the last checkpoint.") from None
+    print(f"\n{run.summary()}\n\n{run.sample()}\n\nTry it: {command('generate', folder)}")
 
 
 def _total_steps(settings: TrainConfig, steps_per_epoch: float) -> int | None:
@@ -334,7 +330,7 @@ def _by_xla(settings: TrainConfig, task: "Task", model: "Model") -> bool:
 
 def _list_recipes() -> None:
     table = Table(
-        title="Recipes: python train.py RECIPE [--option value ...]", title_justify="left"
+        title=f"Recipes: {command('train')} RECIPE [--option value ...]", title_justify="left"
     )
     for column in ("recipe", "what it is"):
         table.add_column(column)
@@ -342,7 +338,8 @@ def _list_recipes() -> None:
         table.add_row(name, recipe.description)
     console = Console()
     console.print(table)
-    console.print("`python train.py RECIPE --help` lists the options of a recipe.", highlight=False)
+    usage = command("train", "RECIPE", "--help")
+    console.print(f"`{usage}` lists the options of a recipe.", highlight=False)
 
 
 if __name__ == "__main__":

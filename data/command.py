@@ -20,7 +20,7 @@ _ACTIONS = ("list", "show", "fetch")
 
 def main(arguments: Sequence[str]) -> None:
     """Run `kerazoo data` with these arguments."""
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or not {"-h", "--help"}.isdisjoint(arguments):
         print(_USAGE)
         return
     action, *names = arguments

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError, did_you_mean
+from ..files import expanded
 from . import (
     datasets_of_dialogues,
     datasets_of_labels,
@@ -232,13 +233,19 @@ def _own_text(config: DataConfig) -> Corpus:
 
 
 def _text_at(path: Path) -> Text:
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not path.is_dir():
         if not path.exists():
             beside = [file.name for file in path.parent.glob("*")]
             raise InputError(f"there is no file or folder {path}{did_you_mean(path.name, beside)}")
         return Text.of(path)
     files = sorted(file for file in path.rglob("*.txt") if file.is_file())
+    # Such as Jupyter's copies in .ipynb_checkpoints.
+    files = [file for file in files if not _is_hidden(file.relative_to(path))]
     if not files:
         raise InputError(f"the folder {path} has no .txt file in it; give a folder that has.")
     return Text.of(*files)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

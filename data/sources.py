@@ -18,10 +18,12 @@ import hashlib
 import os
 import re
 import shutil
+import string
 import subprocess
 import sys
 import tempfile
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +36,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..errors import InputError
+from ..files import expanded
 from .archives import UNPACKED_LIMIT, member, packed
 
 _TIMEOUT_SECONDS = 30
@@ -128,12 +131,8 @@ Source = Wheel | Url | Member | ByHand
 
 def home() -> Path:
     """Return the cache folder: `$KERAZOO_HOME`, or `~/.cache/kerazoo`."""
-    try:
-        return Path(os.environ.get("KERAZOO_HOME") or "~/.cache/kerazoo").expanduser()
-    except RuntimeError:
-        raise InputError(
-            "there is no home folder for the cache; name a folder in KERAZOO_HOME."
-        ) from None
+    path = os.environ.get("KERAZOO_HOME") or "~/.cache/kerazoo"
+    return expanded(path, "name a folder for the cache in KERAZOO_HOME")
 
 
 def place(source: Source, dataset: str) -> Path:
@@ -246,7 +245,9 @@ def _copy(where: str, source: Source, scratch: Path, part: Path) -> str | None:
     if where.startswith(("https://", "http://")):
         return _download(where, source.filename, source.size, part)
     try:
-        shutil.copyfile(Path(where).expanduser(), scratch)
+        shutil.copyfile(expanded(where), scratch)
+    except InputError as error:
+        return str(error)
     except FileNotFoundError:
         return f"the mirror has no {where}"
     except OSError as error:
@@ -309,8 +310,10 @@ def _download(url: str, name: str, size: int | None, part: Path) -> str | None:
     if start and (size is None or start >= size):
         part.unlink()
         start = 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})  # noqa: S310
     try:
+        request = urllib.request.Request(  # noqa: S310
+            _quoted(url), headers={"Range": f"bytes={start}-"} if start else {}
+        )
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
             resumed = response.status == 206
             length = response.headers.get("Content-Length")
@@ -324,7 +327,13 @@ def _download(url: str, name: str, size: int | None, part: Path) -> str | None:
                     advance(len(block))
                     if file.tell() > (size or DOWNLOAD_LIMIT):
                         return f"{url}: more comes than the {size or DOWNLOAD_LIMIT} bytes expected"
-    except (urllib.error.URLError, TimeoutError, ConnectionError, HTTPException) as error:
+    except (
+        urllib.error.URLError,
+        TimeoutError,
+        ConnectionError,
+        HTTPException,
+        ValueError,  # of what is no URL
+    ) as error:
         return f"{url}: {getattr(error, 'reason', error)}"
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -334,6 +343,13 @@ def _download(url: str, name: str, size: int | None, part: Path) -> str | None:
         again = "goes on from there" if size else "begins anew"
         return f"{url}: the connection ended early; the same command {again}"
     return None
+
+
+def _quoted(url: str) -> str:
+    """Return a URL with percent signs for what its path cannot have as it is."""
+    parts = urllib.parse.urlsplit(url)
+    path = urllib.parse.quote(parts.path, string.punctuation)  # the percent sign among it
+    return parts._replace(path=path).geturl()
 
 
 @contextmanager

@@ -26,7 +26,10 @@ class TaskScore:
 
     @property
     def kept_for(self) -> float:
-        """The score that counts: where labels are few it still rises when the loss rises, too."""
+        """The score that counts: where labels are few it still rises when the loss rises, too.
+
+        Not a number where it is not defined.
+        """
         return self.scores[self.shown[0]].value
 
     @property

@@ -151,6 +151,12 @@ def test_records_are_counted_and_shown(capsys, mirror):
         assert part in shown
 
 
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["list", "--help"], ["show", "-h"]])
+def test_the_commands_of_data_tell_how_they_are_used(arguments, capsys):
+    command.main(arguments)
+    assert capsys.readouterr().out.startswith("usage: kerazoo data list  ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

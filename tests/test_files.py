@@ -4,7 +4,23 @@ import time
 
 import pytest
 
-from kerazoo.files import ABANDONED_SECONDS, is_scratch, whole_file, whole_folder, write_text
+from kerazoo.errors import InputError
+from kerazoo.files import (
+    ABANDONED_SECONDS,
+    expanded,
+    is_scratch,
+    whole_file,
+    whole_folder,
+    write_text,
+)
+
+
+def test_a_home_folder_is_filled_in_or_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert expanded("~/x") == tmp_path / "x"
+    with pytest.raises(InputError, match="the home folder in ~nobody-here/x is not known; give th"):
+        expanded("~nobody-here/x")
 
 
 def test_a_file_is_whole_or_what_it_was(tmp_path):

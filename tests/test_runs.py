@@ -17,7 +17,7 @@ import pytest
 from kerazoo import generate, run_folder, runs
 from kerazoo.chosen_runs import chosen
 from kerazoo.data.datasets import DataConfig
-from kerazoo.errors import InputError, TrainingStopped
+from kerazoo.errors import InputError, TrainingStopped, quoted
 from kerazoo.models import recurrence
 from kerazoo.models.configs import GPTConfig, NGramConfig, RNNConfig
 from kerazoo.models.rnn import RNN
@@ -59,7 +59,7 @@ def finished(small_text, tmp_path_factory):
 def test_an_interrupted_training_says_how_to_go_on_and_can_be_asked(
     number, code, small_text, tmp_path
 ):
-    folder = tmp_path / "run"
+    folder = tmp_path / "my run"
     command = [sys.executable, str(ROOT / "train.py"), "gpt-nano", "--out", str(folder)]
     command += ["--data.text", str(small_text), "--train.steps", "100000", "--train.xla", "off"]
     command += ["--train.validate-every", "20", "--model.num-layers", "1", "--model.width", "16"]
@@ -75,9 +75,8 @@ def test_an_interrupted_training_says_how_to_go_on_and_can_be_asked(
         process.send_signal(number)
         _, message = process.communicate()
     assert process.returncode == code
-    assert message.startswith("\nkerazoo: interrupted; `python train.py gpt-nano --out ")
-    assert message.endswith(f" --out {folder} --resume` goes on from the last checkpoint.\n")
-    assert message.count("\n") == 2
+    again = quoted(["python", *command[1:], "--out", folder, "--resume"])
+    assert message == f"\nkerazoo: interrupted; `{again}` goes on from the last checkpoint.\n"
     if number == signal.SIGTERM:
         command = [sys.executable, str(ROOT / "generate.py"), str(folder), "the cat"]
         asked = subprocess.run([*command, "--max-tokens", "5"], capture_output=True, text=True)
@@ -184,6 +183,48 @@ def test_a_run_goes_on_in_another_precision(small_text, tmp_path):
     run = train(recipe, tmp_path / "run", resume=True)
     assert runs.load(run.folder).model.compute_dtype == "float32"
     assert steps_of(tmp_path / "run") == [2, 4]
+
+
+def test_a_run_goes_on_where_it_and_all_that_it_needs_has_been_moved_to(
+    small_text, tmp_path, stop_at, capsys
+):
+    def recipe_in(place):
+        data = DataConfig(text=place / "a.txt", validation=place / "b.txt")
+        return replace(recipe_of(small_text), data=data, init=place / "pretrained")
+
+    old, new, counting = tmp_path / "old", tmp_path / "new", NGramConfig(order=2)
+    old.mkdir()
+    for name in ("a.txt", "b.txt"):
+        shutil.copy(small_text, old / name)
+    train(recipe_of(small_text, steps=2), old / "pretrained")
+    counts = replace(recipe_in(old), model=counting, train=TrainConfig(epochs=1), init=None)
+    train(counts, old / "counts")
+    stop_at(2)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe_in(old), old / "run")
+    stop_at(None)
+    old.rename(new)
+    capsys.readouterr()
+    assert train(recipe_in(new), new / "run", resume=True).report["steps"] == 4
+    assert (
+        f"From step 2 on: --data.text {new / 'a.txt'} instead of {old / 'a.txt'}, --data.val"
+        in (capsys.readouterr().out)
+    )
+    assert runs.read_recipe(new / "run").data == recipe_in(new).data
+    counts = replace(counts, data=recipe_in(new).data)
+    train(counts, new / "counts", resume=True)
+    assert runs.read_recipe(new / "counts") == counts
+
+    longer = with_other(recipe_in(new), steps=6)
+    shutil.copytree(new / "pretrained", new / "another")
+    with pytest.raises(InputError, match="--init .*pretrained, not .*another; resume it as it was"):
+        train(replace(longer, init=new / "another"), new / "run", resume=True)
+    (new / "c.txt").write_text(small_text.read_text()[:-1])
+    for changed in ({"text": new / "c.txt"}, {"validation": new / "c.txt"}):
+        other = replace(longer, data=replace(longer.data, **changed))
+        with pytest.raises(InputError, match="is not what it was when the run began"):
+            train(other, new / "run", resume=True)
+    assert run_folder.has_ended(new / "run")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import kerazoo
 from kerazoo import recipes, run_folder, runs, train_options
 from kerazoo import train as train_module
 from kerazoo.data.datasets import DataConfig
-from kerazoo.errors import InputError, TrainingStopped
+from kerazoo.errors import InputError, TrainingStopped, quoted
 from kerazoo.evaluate import evaluate
 from kerazoo.evaluate import main as evaluate_runs
 from kerazoo.models import families, recurrence
@@ -275,6 +275,17 @@ def test_half_precision_trains_and_keeps_its_policy(small_text, tmp_path):
     loaded = kerazoo.load(run.folder)
     assert loaded.model.compute_dtype == "bfloat16"
     assert loaded.report["validation"]["loss"] < np.log(run.tokenizer.vocab_size)
+
+
+def test_a_clock_that_runs_out_within_an_accumulated_step_waits_for_its_end(small_text, tmp_path):
+    recipe = small_recipe(small_text, steps=None, minutes=1e-9, accumulate=4, validate_every=100)
+    steps = []
+    for _ in range(2):  # each goes on until the first look at the clock, after ten parts of a step
+        run = train(recipe, tmp_path / "run", resume=True)
+        steps.append(run.report["steps"])
+        longer = checkpoints.read_state(tmp_path / "run").seconds / 60 + 1e-6
+        recipe = replace(recipe, train=replace(recipe.train, minutes=longer))
+    assert steps == [5, 10]
 
 
 def test_accumulation_counts_steps_and_resumes_like_whole_batches(small_text, tmp_path):
@@ -557,6 +568,28 @@ def test_options_override_the_recipe_and_a_length_replaces_its_length(small_text
 
 
 @pytest.mark.parametrize(
+    ("script", "generate"),
+    [
+        ("bin/kerazoo", ["kerazoo", "generate"]),
+        (ROOT / "train.py", ["python", ROOT / "generate.py"]),
+        ("my/train.py", ["kerazoo", "generate"]),
+    ],
+)
+def test_what_can_be_done_next_is_a_command_as_it_was_started(
+    script, generate, small_text, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    monkeypatch.chdir(tmp_path)
+    main(["ngram-shakespeare", "--data.text", str(small_text), "--out", "my run"])
+    ask = quoted([*generate, "my run"])
+    assert ask.endswith(('"my run"', "'my run'"))
+    assert capsys.readouterr().out.endswith(f"\nTry it: {ask}\n")
+    card = Path("my run", "README.md").read_text()
+    assert f'\n    {ask} "' in card
+    assert "`kerazoo generate` and, in kerazoo's own folder, `python generate.py` do the" in card
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["gpt-shakespear"], "no recipe 'gpt-shakespear'.*did you mean 'gpt-shakespeare'"),
@@ -578,6 +611,11 @@ def test_options_override_the_recipe_and_a_length_replaces_its_length(small_text
         (["gpt-nano", "--model.vocab-size", "7", "--data.name", "pydoc"], "leave --model.vocab"),
         (["gpt-nano", "--data.name", "pidoc"], "did you mean 'pydoc'"),
         (["gpt-nano", "--data.text", "/no/such.txt"], "no file or folder /no/such.txt"),
+        (
+            ["gpt-nano", "--data.text", "~nobody-here/x"],
+            "home folder in ~nobody-here/x is not known",
+        ),
+        (["lstm-trec", "--data.text", "~nobody-here/x.csv"], "in ~nobody-here/x.csv is not known"),
         (["gpt-nano", "--train.momentum", "0.5"], "--train.momentum would change nothing.*adamw"),
         (["gpt-nano", "--train.decay", "0.9"], "--train.decay would change nothing.*cosine"),
         (["gpt-nano", "--data.vocab-size", "99"], "--data.vocab-size would change nothing.*char"),

@@ -72,12 +72,13 @@ class TrainingClock(keras.callbacks.Callback):
             self.model.optimizer.learning_rate = float(self._schedule(self.share * CLOCK_TICKS))
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Log speed and time left, and stop if the training has its length."""
-        self.step = self._step_before + (batch + 1) // self._batches_per_step
+        """Log speed and time left, and stop after a whole step if the training has its length."""
+        steps, batches_over = divmod(batch + 1, self._batches_per_step)
+        self.step = self._step_before + steps
         self._read_clock()
         if self._mark is None:  # the first call compiles, which is no measure of speed
             self._set_mark()
-        self.model.stop_training = self.share >= 1
+        self.model.stop_training = self.share >= 1 and not batches_over
         self._log_speed(logs)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:

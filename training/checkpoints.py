@@ -45,9 +45,10 @@ class State:
     best_step: int = 0
     """The step of that validation."""
     best_loss: float = math.inf
-    """The loss of that validation, or its score, negative, where that decides."""
+    """The loss of that validation, or its score, negative, where that decides; infinite where the
+    score is not a number."""
     best_of_equals: float = math.inf
-    """The loss of that validation, which decides between equal scores."""
+    """The loss of that validation, which decides between equal scores, and without any."""
 
     def is_over(self, patience: int) -> bool:
         """Tell whether so many validations in a row were no better; 0: never."""
@@ -72,8 +73,10 @@ class Checkpoints(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Save, then delete the checkpoint before."""
         # The lowest loss is best, or the highest score; of equal scores, that with the lowest loss.
+        # A score that is not a number, as of a correlation with equal ones, is below all others.
         step, of_equals = self.length.step, logs["val_loss"]
         loss = -logs["val_score"] if "val_score" in logs else of_equals
+        loss = math.inf if math.isnan(loss) else loss
         is_best = (loss, of_equals) < (self.state.best_loss, self.state.best_of_equals)
         self.state = replace(self.state, round=epoch + 1, step=step, seconds=self.length.seconds)
         if is_best:

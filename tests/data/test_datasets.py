@@ -161,11 +161,13 @@ def test_your_own_validation_file_leaves_the_text_whole(tmp_path):
     assert (corpus.train.read(), corpus.validation.read()) == ("train", "held out")
 
 
-def test_a_folder_is_its_text_files_in_order(tmp_path):
-    (tmp_path / "inner").mkdir()
-    for name, content in {"b.txt": "b" * 50, "inner/a.txt": "i" * 50, "c.md": "no"}.items():
-        (tmp_path / name).write_text(content)
-    corpus = load(DataConfig(text=tmp_path))
+def test_a_folder_is_its_text_files_in_order_but_for_hidden_ones(tmp_path):
+    folder = tmp_path / ".mine"
+    files = {"b.txt": "b" * 50, "inner/a.txt": "i" * 50, "c.md": "no", ".d.txt": "no"}
+    for name, content in (files | {".ipynb_checkpoints/b-checkpoint.txt": "no"}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    corpus = load(DataConfig(text=folder))
     assert corpus.train.read() + corpus.validation.read() == "b" * 50 + "\n" + "i" * 50
 
 

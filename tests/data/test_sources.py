@@ -23,7 +23,7 @@ class Server(http.server.ThreadingHTTPServer):
     """Serves CONTENT at every path but /missing; counts what was asked for; may hang up early."""
 
     def __init__(self):
-        self.ranges, self.hang_up_after = [], None
+        self.paths, self.ranges, self.hang_up_after = [], [], None
         super().__init__(("127.0.0.1", 0), functools.partial(Handler))
 
     @property
@@ -34,6 +34,7 @@ class Server(http.server.ThreadingHTTPServer):
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         asked = self.headers.get("Range")
+        self.server.paths.append(self.path)
         self.server.ranges.append(asked)
         if self.path == "/missing":
             self.send_error(404)
@@ -138,11 +139,33 @@ def test_without_a_network_the_message_says_what_to_put_where(home):
         assert part in str(refusal.value)
 
 
-def test_a_url_that_is_none_is_told(monkeypatch, server):
-    monkeypatch.setenv("KERAZOO_MIRROR", f"{server.url}/our data")
+def test_a_mirror_url_may_have_any_letters_and_quoted_ones_stay(server, monkeypatch):
+    monkeypatch.setenv("KERAZOO_MIRROR", f"{server.url}/our donn\xe9es/%C3%A9")
+    path = sources.fetch(source_at("http://127.0.0.1:9"), "toy", "none")
+    assert path.read_bytes() == CONTENT
+    assert server.paths == ["/our%20donn%C3%A9es/%C3%A9/toy/file.bin"]
+
+
+@pytest.mark.parametrize(
+    ("mirror", "message"),
+    [
+        ("http://127.0.0.1:port", "toy/missing: nonnumeric port: 'port'"),
+        ("http://[teacher", "toy/missing: Invalid IPv6 URL"),
+        ("http://teacher..here", "toy/missing: .*label"),
+        ("~nobody-here/mirror", "the home folder in ~nobody-here/mirror/toy/missing is not known"),
+    ],
+)
+def test_a_mirror_that_is_none_is_told(mirror, message, monkeypatch, server):
+    monkeypatch.setenv("KERAZOO_MIRROR", mirror)
     source = sources.Url(f"{server.url}/missing", SHA256, len(CONTENT))
-    with pytest.raises(InputError, match="our data/toy/missing: .*control characters"):
+    with pytest.raises(InputError, match=message):
         sources.fetch(source, "toy", "none")
+
+
+def test_a_cache_in_a_home_folder_that_is_not_known_is_told(monkeypatch):
+    monkeypatch.setenv("KERAZOO_HOME", "~nobody-here/cache")
+    with pytest.raises(InputError, match="~nobody-here/cache is not known; name a folder for the "):
+        sources.home()
 
 
 def test_a_file_that_several_want_at_once_is_fetched_once(server, home):

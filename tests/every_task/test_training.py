@@ -70,7 +70,7 @@ def test_the_samples_and_the_card_show_what_it_has_learnt(task, finished):
     card = (finished[task] / "README.md").read_text()
     expected = {"continuation": "\n", "masked": "[MASK]", "tagging": "right: [('A"}
     assert expected.get(task, " -> ") in samples
-    assert f'python generate.py {finished[task]} "' in card
+    assert f'kerazoo generate {finished[task]} "' in card
 
 
 def test_a_bert_trains_without_a_question_about_sentences(data, tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import os
 import zipfile
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from kerazoo.errors import InputError
 from kerazoo.models import families
 from kerazoo.models.configs import GPTConfig
 from kerazoo.recipe import Recipe
+from kerazoo.tasks.configs import RegressionConfig
 from kerazoo.train import train
 from kerazoo.training import callbacks, checkpoints, finetuning, optimizers
 from kerazoo.training.config import TrainConfig
@@ -109,6 +111,32 @@ def test_a_training_on_the_clock_stops_early_too(losses, small_text, tmp_path):
     assert run.report["steps"] == 8
 
 
+def test_of_a_task_with_a_score_it_decides_what_is_best(small_text, tmp_path, monkeypatch):
+    def validate(self, epoch, logs):
+        logs["val_loss"] = [3.0, 2.0, 1.0, 0.5, 0.1, 0.1][epoch]
+        logs["val_score"] = [0.1, 0.3, 0.2, 0.29, 0.3, 0.3][epoch]
+
+    monkeypatch.setattr(callbacks.Validation, "on_epoch_end", validate)
+    run = train(recipe_of(small_text, patience=2), tmp_path / "two")
+    assert (run.report["steps"], run.report["best_step"]) == (8, 4)
+    run = train(recipe_of(small_text, patience=3), tmp_path / "three")
+    assert (run.report["steps"], run.report["best_step"]) == (12, 10)
+
+
+def test_without_a_score_that_is_a_number_the_loss_decides(tmp_path):
+    (tmp_path / "train.csv").write_text("text,label\n" + "the cat,0\na dog,9\n" * 8)
+    (tmp_path / "one.csv").write_text("text,label\na dog,90\n")  # which has no correlation
+    recipe = recipe_of(tmp_path / "train.csv", patience=1, learning_rate=0.003)
+    data = replace(recipe.data, validation=tmp_path / "one.csv")
+    run = train(replace(recipe, data=data, task=RegressionConfig()), tmp_path / "run")
+    with open(run.folder / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    losses = [float(row["val_loss"]) for row in rows]
+    assert {row["val_score"] for row in rows} == {"nan"}
+    assert losses == sorted(losses, reverse=True)
+    assert (run.report["steps"], run.report["best_step"]) == (12, 12)
+
+
 def test_a_training_that_scales_its_loss_resumes_to_the_same_weights(small_text, tmp_path, stop_at):
     recipe = recipe_of(small_text, precision="float16", steps=6)
     whole = train(recipe, tmp_path / "whole")
@@ -148,12 +176,12 @@ def keep(tmp_path):
     """Return a function that makes the checkpoint of a model at a step."""
     state = checkpoints.State()
 
-    def keep(model, step, loss=1.0):
+    def keep(model, step, loss=1.0, **score):
         nonlocal state
         length = callbacks.TrainingClock(TrainConfig(steps=1), 1, 1, step=step)
         keeper = checkpoints.Checkpoints(tmp_path, length, state)
         keeper.set_model(model)
-        keeper.on_epoch_end(state.round, {"val_loss": loss})
+        keeper.on_epoch_end(state.round, {"val_loss": loss, **score})
         state = keeper.state
         return tmp_path / "checkpoints" / f"step-{step:08d}" / "model.keras"
 
@@ -188,6 +216,26 @@ def test_the_best_checkpoint_takes_no_space_while_it_is_the_last(
     assert best.read_bytes() == content != worse.read_bytes()
     better = keep(model, 3, loss=0.5)
     assert best.read_bytes() == better.read_bytes() != content
+
+
+@pytest.mark.parametrize(
+    ("losses", "scores", "best"),
+    [
+        ([3.0, 2.0, 1.0, 2.0], [0.1, 0.3, 0.2, 0.3], 2),
+        ([3.0, 2.0, 3.0, 1.5], [0.3, 0.3, 0.3, 0.3], 4),
+        ([3.0, 2.0, 2.5, 2.0], [np.nan] * 4, 2),
+        ([3.0, 2.0, 5.0, 1.0], [np.nan, np.nan, -0.1, np.nan], 3),
+        ([3.0, 2.0, 5.0, 1.0], [np.nan, 0.1, np.nan, 0.2], 4),
+    ],
+)
+def test_the_best_is_what_has_the_highest_score_and_among_equals_the_lowest_loss(
+    losses, scores, best, keep, tmp_path
+):
+    model = compiled_gpt("sgd")
+    for step, (loss, score) in enumerate(zip(losses, scores, strict=True), start=1):
+        keep(model, step, loss, val_score=score)
+    state = checkpoints.read_state(tmp_path)
+    assert (state.best_step, state.best_of_equals) == (best, losses[best - 1])
 
 
 @pytest.mark.parametrize(
