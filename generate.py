@@ -9,7 +9,8 @@ echo "To be" | python generate.py runs/gpt-shakespeare -
 Without a text, a run that needs one asks for it, again and again: a translator for sentences, a
 dialogue for what you say, a reader for a question and a passage. From a pipe or a file it takes a
 text a line, with a tab between question and passage, and answers with a line for each (of runs that
-write, a line end within a text is \n, written out, going in and coming out):
+write, a line end within a text is \n, written out, going in and coming out). What is wrong with a
+line is told on standard error, and its answer is empty, or with --json an object with an `error`.
 
 python generate.py runs/my-translator < sentences.txt > translations.txt
 python generate.py runs/my-classifier --file reviews.txt --json > labels.jsonl
@@ -127,6 +128,7 @@ class _Speaker:
         self._check_heeded(given, sampling.sampler)
         stop = options.stop and options.stop.replace("\\n", "\n").replace("\\t", "\t")
         self.how = {"sampling": sampling, "stop": stop}
+        self.num_wrong = 0
 
     def _check_answers(self, given: Mapping[str, Any]) -> None:
         """Refuse what is for writing, where a run answers in another way."""
@@ -164,7 +166,11 @@ class _Speaker:
         rows = [prompt for prompt in prompts for _ in range(self.options.samples)]
         screen = _Screen() if len(rows) == 1 else None
         watch = {"watch": screen.show} if screen else {}
-        texts = self.run.generate_all(rows, self.options.max_tokens, **self.how, **watch)
+        if self.writes:
+            answers = self._objects(rows, **watch)
+            texts = [answer["text"] for answer in answers]
+        else:
+            texts = self.run.generate_all(rows)
         if screen:
             screen.end(texts)
         else:
@@ -173,10 +179,14 @@ class _Speaker:
         dataset = datasets.DATASETS.get(data.name)
         is_list = data.text is None and dataset is not None and dataset.one_a_line
         if is_list and not self.run.task.asks:
-            _print_novelty(texts, data)
+            _print_novelty(answers, self.how["stop"], data)
 
     def answer_lines(self, lines: Iterable[str]) -> None:
-        """Answer each line by a line, some lines at a time; an empty one by an empty one."""
+        """Answer each line by a line, some lines at a time; an empty one by an empty one.
+
+        Raises:
+            InputError: at the end, if some lines were wrong.
+        """
         number = 0
         batches = _as_they_come(lines) if _is_pipe(lines) else _batched(lines)
         for batch in batches:
@@ -187,24 +197,34 @@ class _Speaker:
             number += len(batch)
         if not number:
             self.run.generate(None)  # tells what is missing
+        if self.num_wrong:
+            raise InputError(
+                f"{self.num_wrong:,} of the {number:,} lines cannot be answered, as told above; "
+                "correct what is wrong and try again."
+            )
 
     def _answer_batch(self, lines: Sequence[str], first: int) -> None:
         """Answer some lines, of which the first has that number."""
-        try:
-            answers = iter(self._lines_for([line for line in lines if line.strip()]))
-        except InputError:  # of one of the lines: go there and say which
-            answers = self._one_by_one(lines, first)
+        numbered = [(n, line) for n, line in enumerate(lines, start=first) if line.strip()]
+        answers = iter(self._answers(numbered))
         for line in lines:
             for _ in range(self.options.samples):
                 print(next(answers) if line.strip() else "")
         sys.stdout.flush()
 
-    def _one_by_one(self, lines: Sequence[str], first: int) -> Iterator[str]:
-        for number, line in enumerate(lines, start=first):
-            try:
-                yield from self._lines_for([line] if line.strip() else [])
-            except InputError as error:
-                raise InputError(f"line {number}: {error}") from None
+    def _answers(self, numbered: Sequence[tuple[int, str]]) -> list[str]:
+        """Return the answers to lines with these numbers; tell what is wrong with a line."""
+        try:
+            return self._lines_for([line for _, line in numbered])
+        except InputError as error:
+            if len(numbered) > 1:  # look in both halves for what is wrong
+                half = len(numbered) // 2
+                return self._answers(numbered[:half]) + self._answers(numbered[half:])
+            ((number, line),) = numbered
+            print(f"line {number}: {error}", file=sys.stderr)
+            self.num_wrong += 1
+            answer = self._as_json(line, {"error": str(error)}) if self.options.json else ""
+            return [answer] * self.options.samples
 
     def _lines_for(self, prompts: Sequence[str | None]) -> list[str]:
         """Return a line for each answer: what the run says, in words or as JSON."""
@@ -220,8 +240,8 @@ class _Speaker:
         line_end = "\\n" if self.writes else "\t"
         return [line_end.join(map(str.strip, text.strip().splitlines())) for text in texts]
 
-    def _objects(self, rows: Sequence[str | None]) -> list[dict[str, Any]]:
-        return self.run.generate_json(rows, self.options.max_tokens, **self.how)
+    def _objects(self, rows: Sequence[str | None], **watch: Any) -> list[dict[str, Any]]:
+        return self.run.generate_json(rows, self.options.max_tokens, **self.how, **watch)
 
     @staticmethod
     def _as_json(prompt: str | None, answer: dict[str, Any]) -> str:
@@ -319,18 +339,30 @@ class _Screen:
         print(texts[0][self._shown :])
 
 
-def _print_novelty(texts: list[str], data: datasets.DataConfig) -> None:
-    """Sort what was written into what the model has seen and what it has not."""
+def _print_novelty(
+    answers: Sequence[dict[str, Any]], stop: str | None, data: datasets.DataConfig
+) -> None:
+    """Sort the lines that were written into those that the model has seen and those it has not."""
     try:
         corpus = datasets.load(data)
     except InputError as error:  # a run can be where its data are not
         print(f"\nWhich of them are new cannot be told: {error}")
         return
-    # The first line goes on from the prompt and the last may be cut short.
-    lines = [line for text in texts for line in text.split("\n")[1:-1] if line]
-    groups = by_novelty(lines, corpus.train.read(), (corpus.test or corpus.validation).read())
+    lines = [line for answer in answers for line in _whole_lines(answer, stop) if line]
+    held_out = [text.read() for name, text in corpus.splits.items() if name != "train"]
+    groups = by_novelty(lines, corpus.train.read(), "\n".join(held_out))
+    number = sum(map(len, groups.values()))
     for what, found in groups.items():
-        print(f"\n{what} ({len(found)} of {len(lines)}): {', '.join(found)}")
+        print(f"\n{what} ({len(found)} of {number}): {', '.join(found)}")
+
+
+def _whole_lines(answer: dict[str, Any], stop: str | None) -> list[str]:
+    """Return the lines to whose end a model has written, with what the prompt has of the first."""
+    text = answer["text"]
+    prompt = text.removesuffix(answer["continuation"])
+    lines = text[prompt.rfind("\n") + 1 :].split("\n")
+    is_cut = not (answer["stopped"] and stop.startswith("\n"))
+    return lines[:-1] if is_cut else lines
 
 
 if __name__ == "__main__":

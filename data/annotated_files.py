@@ -126,7 +126,8 @@ def read_numbers(path: Path) -> list[float]:
 def read_sentences(path: Path) -> Sentences:
     """Return the sentences of a file with a token a line and a blank line after each sentence.
 
-    Columns stand apart by tabs or, in a line without one, by spaces (the CoNLL format).
+    Columns stand apart by tabs or, in a line without one, by spaces (the CoNLL format). The lines
+    that begin the documents of CoNLL 2003, -DOCSTART-, are left out.
 
     Raises:
         InputError: if the file cannot be read.
@@ -137,7 +138,9 @@ def read_sentences(path: Path) -> Sentences:
             sentences.append([])
             continue
         columns = line.split("\t") if "\t" in line else line.split()
-        sentences[-1].append(Row(number, tuple(column.strip() for column in columns)))
+        row = Row(number, tuple(column.strip() for column in columns))
+        if sentences[-1] or row.columns[0] != "-DOCSTART-":
+            sentences[-1].append(row)
     return [sentence for sentence in sentences if sentence]
 
 
@@ -187,7 +190,7 @@ def read_answers(path: Path) -> dict[str, str]:
 def read_written(path: Path) -> list[str]:
     """Return the texts that `generate.py --json` wrote, an object a line, without their prompts.
 
-    A text of a language model begins with its prompt, in small letters if it has learnt from such.
+    A text of a language model begins with its prompt; what is new in it stands apart.
 
     Raises:
         InputError: if the file cannot be read, or a line is no such object.
@@ -198,14 +201,15 @@ def read_written(path: Path) -> list[str]:
             continue  # what was asked was empty, too
         try:
             content = json.loads(line)
-            text, prompt = content["text"], content.get("prompt") or ""
-            begins_with_it = text.lower().startswith(prompt.lower())
+            text = content.get("continuation", content["text"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            text = None
+        if not isinstance(text, str):
             raise InputError(
                 f'{path} line {number} is no object with a text, {{"prompt": ..., "text": ...}}; '
                 "give what `python generate.py RUN --json` prints of a run that writes."
-            ) from None
-        texts.append(text[len(prompt) :] if begins_with_it else text)
+            )
+        texts.append(text)
     return texts
 
 

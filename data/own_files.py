@@ -250,18 +250,15 @@ def read_tags(path: Path) -> list[Record]:
     """
     records = []
     for sentence in read_sentences(path):
-        if sentence[0].columns[0] == "-DOCSTART-":
-            sentence = sentence[1:]
         for row in sentence:
             if len(row.columns) < 2 or not row.columns[0] or not row.columns[-1]:
                 raise InputError(
                     f"{path} line {row.line} has no token with a tag; give both, the token first "
                     "and the tag last."
                 )
-        if sentence:
-            tokens = [row.columns[0] for row in sentence]
-            tags = in_bio([row.columns[-1] for row in sentence])
-            records.append({"tokens": tokens, "tags": tags})
+        tokens = [row.columns[0] for row in sentence]
+        tags = in_bio([row.columns[-1] for row in sentence])
+        records.append({"tokens": tokens, "tags": tags})
     return records
 
 

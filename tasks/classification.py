@@ -23,7 +23,7 @@ from ..metrics.report import Report
 from ..models.families import Model
 from ..models.heads import TextHead
 from .losses import CrossEntropy
-from .supervised import SAMPLES, Batch, HeadTask, checked, one_line
+from .supervised import SAMPLES, Batch, HeadTask, one_line
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Classification(HeadTask):
 
     def predict(self, model: Model, prompts: Sequence[str]) -> list[Classified]:
         """Return the classes of each text."""
-        records = [{"text": text, "label": self.labels[0]} for text in checked(prompts)]
+        records = [{"text": text, "label": self.labels[0]} for text in self.asked(prompts)]
         return list(self.say(model, records))
 
     def sample(self, model: Model, held_out: Records) -> str:

@@ -8,7 +8,7 @@ Shapes: B batch, T positions, V vocabulary.
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
@@ -178,6 +178,22 @@ def _compiled(model: LanguageModel, xla: bool) -> tuple[Callable, Callable]:
 
 
 @dataclass(frozen=True)
+class Written:
+    """A prompt and how a model goes on from it.
+
+    Args:
+        text: both.
+        continuation: what is new.
+        stopped: whether it ends where the stop text came, which is no part of it; if not, it has
+            as many tokens as were asked for.
+    """
+
+    text: str
+    continuation: str
+    stopped: bool
+
+
+@dataclass(frozen=True)
 class LanguageModeling(Task):
     """Language modelling, as `train.py`, `evaluate.py` and `generate.py` use it."""
 
@@ -253,23 +269,35 @@ class LanguageModeling(Task):
 
     def write(self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL) -> list[str]:
         """Return each prompt with its continuation; several, of any lengths, at once."""
+        return [written.text for written in self._write_on(model, prompts, how)]
+
+    def generate_json(
+        self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL
+    ) -> list[dict[str, Any]]:
+        """Return the fields of `Written` for each prompt as what `json.dumps` accepts."""
+        return [asdict(written) for written in self._write_on(model, prompts, how)]
+
+    def _write_on(self, model: Model, prompts: Sequence[str], how: Writing) -> list[Written]:
         token_ids = [self.tokenizer.encode_known(prompt) for prompt in prompts]
-        texts: list[str] = list(prompts)
+        written = [Written(prompt, "", stopped=False) for prompt in prompts]
+        shown = list(prompts)
 
         def look(rows: list[np.ndarray]) -> bool:
-            done = []
             for n, (row, ids) in enumerate(zip(rows, token_ids, strict=True)):
                 # Some kinds put spaces between tokens, so the prompt is decoded along.
                 text = self.tokenizer.decode(row)[len(self.tokenizer.decode(ids)) :]
                 new, found, _ = text.partition(how.stop) if how.stop else (text, "", "")
-                texts[n] = prompts[n] + new
-                done.append(bool(found))
-            how.watch(texts)
-            return all(done)
+                written[n] = Written(prompts[n] + new, new, bool(found))
+                shown[n] = prompts[n] + (new if found else _decided(new, how.stop))
+            how.watch(list(shown))
+            return all(each.stopped for each in written)
 
         sampling = how.sampling or self.default_sampling
         self.extend(model, token_ids, how.max_new_tokens, sampling, look)
-        return texts
+        texts = [each.text for each in written]
+        if texts != shown:
+            how.watch(texts)
+        return written
 
     def extend(
         self,
@@ -285,3 +313,16 @@ class LanguageModeling(Task):
     def sample(self, model: Model, held_out: Text) -> str:
         """Return what the model writes when nothing is given."""
         return self.write(model, [self.start], Writing(SAMPLE_TOKENS, Sampling(seed=0)))[0]
+
+
+def _decided(text: str, stop: str | None) -> str:
+    """Return a text that is still growing without an end that may become the stop text.
+
+    >>> _decided("so be it", "it is")
+    'so be '
+    """
+    known = text.rstrip("\ufffd")  # the first bytes of a character still to come
+    for length in range(len(stop or "") - 1, 0, -1):
+        if known.endswith(stop[:length]):
+            return known[:-length]
+    return text

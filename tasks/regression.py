@@ -24,7 +24,7 @@ from ..metrics import regression
 from ..metrics.report import Report
 from ..models.families import Model
 from ..models.heads import TextHead
-from .supervised import SAMPLES, Batch, HeadTask, checked, one_line
+from .supervised import SAMPLES, Batch, HeadTask, one_line
 from .task import AS_USUAL, Writing
 
 
@@ -95,7 +95,8 @@ class Regression(HeadTask):
     def predict(self, model: Model, prompts: Sequence[str]) -> list[float]:
         """Return the number of each text."""
         mean, _ = self.labels
-        return list(self.say(model, [{"text": text, "label": mean} for text in checked(prompts)]))
+        records = [{"text": text, "label": mean} for text in self.asked(prompts)]
+        return list(self.say(model, records))
 
     def write(self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL) -> list[str]:
         """Return the numbers with as many decimals as hundredths of their deviation need."""

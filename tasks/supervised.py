@@ -18,6 +18,7 @@ import tensorflow as tf
 from ..data import encoded
 from ..data.encoded import Batches, EncodedRecords, Example, padded
 from ..data.records import Record, Records
+from ..data.words import apart
 from ..errors import InputError
 from ..metrics.languages import base_language
 from ..metrics.report import Report
@@ -197,6 +198,21 @@ class HeadTask(SupervisedTask):
         examples = encoded.in_memory(made)
         outputs, _ = self._outputs(model, examples)
         return self.answers(examples, outputs)
+
+    def asked(self, prompts: Sequence[str]) -> list[str]:
+        """Return texts that a person asks about, with punctuation apart if the tokenizer needs it.
+
+        Raises:
+            InputError: if one is empty.
+        """
+        texts = list(checked(prompts))
+        if self.tokenizer.kind != "whitespace":
+            return texts
+
+        def is_known(word: str) -> bool:
+            return self.tokenizer.unknown_id not in self.tokenizer.encode(f" {word}")
+
+        return [apart(text, is_known) for text in texts]
 
     def generate_json(
         self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL

@@ -10,7 +10,6 @@ Shapes: B batch, T positions, K tags.
 """
 
 import itertools
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from seqeval.metrics.sequence_labeling import get_entities
 from ..data.encoded import EncodedRecords, Example, padded
 from ..data.records import Record, Records
 from ..data.windows import context, windows
+from ..data.words import WORD
 from ..metrics import tagging
 from ..metrics.report import Report
 from ..models.families import Model
@@ -31,8 +31,6 @@ from .task import AS_USUAL, Writing
 
 OUTSIDE = "O"
 NO_WORD = -1
-_WORD = re.compile(r"(?:\w\.){2,}(?!\w)|[@#]?\w+(?:[-.&/]\w+)*|(?<=\w)['’]\w+|[^\w\s]")
-"""About what the datasets take for a word: U.S., Jean-Luc, @ada, the 's of Ada's, punctuation."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +180,7 @@ class Tagging(HeadTask):
     def predict(self, model: Model, prompts: Sequence[str]) -> list[Tagged]:
         """Return the sentences with their tags; punctuation is taken for words."""
         prompts = list(checked(prompts))
-        found = [list(_WORD.finditer(text)) for text in prompts]
+        found = [list(WORD.finditer(text)) for text in prompts]
         words = [tuple(match.group() for match in matches) for matches in found]
         places = [tuple(match.span() for match in matches) for matches in found]
         records = [{"tokens": list(each), "tags": [OUTSIDE] * len(each)} for each in words]

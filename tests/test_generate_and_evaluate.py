@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from rich.console import Console
 
 import kerazoo
 from kerazoo import evaluate, generate, runs
+from kerazoo.data import datasets
 from kerazoo.data.datasets import DataConfig
 from kerazoo.errors import InputError
 from kerazoo.metrics import generation
@@ -99,6 +101,39 @@ def test_stop_text_ends_a_continuation_and_is_left_out(folders, capsys):
     assert out.count("\n") == 1
 
 
+def test_the_beginning_of_the_stop_text_is_not_shown(folders, capsys):
+    run, how = kerazoo.load(folders / "gpt-char"), {"sampling": Sampling(seed=3)}
+    seen = []
+    text = run.generate("the", 100, **how, watch=lambda texts: seen.append(texts[0]))
+    border = len(seen[0])  # of two stretches
+    begin = next(n for n in range(border - 2, 3, -1) if text.find(text[n : border + 2], 3) == n)
+    stop = text[begin : border + 2]
+    seen.clear()
+    written = run.generate("the", 100, **how, stop=stop, watch=lambda t: seen.append(t[0]))
+    assert seen[-1] == written == text[:begin]
+    assert all(written.startswith(part) for part in seen)
+    shown = write(capsys, run.folder, "the", "--max-tokens", 100, "--seed", 3, "--stop", stop)
+    assert shown == f"{written}\n"
+
+    never = f"{text[-2:]}#"  # which begins where the text ends, and does not come
+    seen.clear()
+    assert run.generate("the", 100, **how, stop=never, watch=lambda t: seen.append(t[0])) == text
+    assert seen[-2:] == [text[:-2], text]
+    shown = write(capsys, run.folder, "the", "--max-tokens", 100, "--seed", 3, "--stop", never)
+    assert shown == f"{text}\n"
+
+
+def test_what_is_new_stands_apart_from_the_prompt(folders, capsys):
+    options = ("--samples", 8, "--seed", 1, "--max-tokens", 6, "--stop", "\\n", "--json")
+    lines = write(capsys, folders / "gpt-char", "a d", *options).splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert {answer["stopped"] for answer in answers} == {True, False}
+    for answer in answers:
+        assert answer["text"] == "a d" + answer["continuation"]
+        assert "\n" not in answer["continuation"]
+        assert answer["stopped"] == (len(answer["continuation"]) < 6)
+
+
 def test_what_was_written_as_json_can_be_scored(folders, tmp_path, capsys):
     options = ("--samples", 3, "--seed", 1, "--max-tokens", 60, "--json")
     written = tmp_path / "written.jsonl"
@@ -176,8 +211,36 @@ def test_generated_names_are_sorted_by_novelty(mirror, tmp_path, capsys):
     train(recipe, tmp_path / "names")
     capsys.readouterr()
     out = write(capsys, tmp_path / "names", "--max-tokens", 200, "--seed", 1)
-    groups = out.strip().split("\n\n")[-3:]
-    assert [group.split(" (")[0] for group in groups] == ["seen in training", "seen in test", "new"]
+    assert sum(counted(out).values()) > 0
+    out = write(capsys, tmp_path / "names", "--samples", 5, "--stop", "\\n", "--seed", 1)
+    written = set(out.split("\n\nseen in")[0].split("\n\n---\n\n")) - {""}
+    assert sum(counted(out).values()) == len(written) > 0
+
+
+def counted(out):
+    """Return how many lines were where; check that they are as many as in all."""
+    found = re.findall(r"^(.+) \((\d+) of (\d+)\): ", out, re.MULTILINE)
+    counts = {what: int(number) for what, number, _ in found}
+    assert list(counts) == ["seen in training", "held out", "new"]
+    assert {int(number) for *_, number in found} == {sum(counts.values())}
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("stop", "stopped", "last"), [(None, False, []), ("\n", True, ["zzz"]), ("a", True, [])]
+)
+def test_names_of_any_held_out_split_are_known_as_such(mirror, capsys, stop, stopped, last):
+    data = DataConfig(name="names")
+    splits = {name: text.read().split() for name, text in datasets.load(data).splits.items()}
+    names = [splits[split][0] for split in ("train", "validation", "test")]
+    prompt = f"{names[0]}\n{names[1][:2]}"  # the second of which the model completes
+    new = f"{names[1][2:]}\n{names[2]}\n{names[2]}\nqqq\n\nzzz"
+    answer = {"text": prompt + new, "continuation": new, "stopped": stopped}
+    generate._print_novelty([answer], stop, data)
+    out = capsys.readouterr().out
+    assert counted(out) == {"seen in training": 0, "held out": 2, "new": 1 + len(last)}
+    assert f": {names[1]}, {names[2]}\n" in out
+    assert f": {', '.join(['qqq', *last])}\n" in out
 
 
 @pytest.mark.usefixtures("with_xla")

@@ -306,7 +306,8 @@ def test_made_up_texts_are_scored_without_references(write, run):
 def test_texts_of_several_lines_are_scored_as_they_were_written(write, run):
     texts = ["so it is so it is so it is", "so it\ngoes\n"]
     write("a.txt", [text.replace("\n", "\\n") for text in texts])
-    write("a.jsonl", [json.dumps({"prompt": "SO", "text": "SO" + text}) for text in texts])
+    objects = [{"prompt": "SO", "text": f"so{text}", "continuation": text} for text in texts]
+    write("a.jsonl", map(json.dumps, objects))
     write("learnt.txt", ["so it", "goes on"])
     _, lines = run("generation --predictions a.txt --training learnt.txt")
     _, objects = run("generation --predictions a.jsonl --training learnt.txt")

@@ -86,6 +86,14 @@ def test_sentences_are_read_with_their_lines(write):
     assert second == [files.Row(6, ("a b", "O", "O"))]
 
 
+def test_the_beginnings_of_documents_are_no_sentences(write):
+    path = write("-DOCSTART- -X- O O\n\nA B-x\n-DOCSTART- O\n\n-DOCSTART-\tO\nb O\n")
+    assert files.read_sentences(path) == [
+        [files.Row(3, ("A", "B-x")), files.Row(4, ("-DOCSTART-", "O"))],
+        [files.Row(7, ("b", "O"))],
+    ]
+
+
 def test_real_sentences_are_read(mirror):
     sentences = files.read_sentences(mirror / "wnut17" / "emerging.test.annotated")
     assert len(sentences) == 1287
@@ -136,15 +144,14 @@ def test_an_answer_to_no_question_is_named_with_both_files():
 
 def test_written_texts_are_read_without_their_prompts(write):
     objects = [
-        {"prompt": "To be", "text": "To be or\nnot"},
-        {"prompt": "TO BE", "text": "to be, to be"},  # of a run that has learnt small letters
-        {"prompt": None, "text": "\nTo be"},
-        {"prompt": "a dog", "text": "un perro"},
+        {"prompt": "To be", "text": "To be or\nnot", "continuation": " or\nnot"},
+        {"prompt": None, "text": "\nTo be", "continuation": "To be"},
+        {"prompt": "hi", "text": "hi there"},  # of a dialogue
         {"text": ""},
     ]
     lines = [json.dumps(each) for each in objects]
     texts = files.read_written(write("\n\n".join(lines)))
-    assert texts == [" or\nnot", ", to be", "\nTo be", "un perro", ""]
+    assert texts == [" or\nnot", "To be", "hi there", ""]
     for wrong in ("text", '{"prompt": "a", "label": "b"}', '"text"', '{"text": 1}', "[1]"):
         with pytest.raises(InputError, match="file.txt line 2 is no object with a text"):
             files.read_written(write(f"{lines[0]}\n{wrong}\n"))

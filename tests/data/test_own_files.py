@@ -278,6 +278,33 @@ def test_a_tenth_of_your_own_records_is_for_validation_whatever_their_order(put)
     assert (corpus.name, corpus.kind, corpus.languages) == (str(path), "labels", ())
 
 
+def test_each_label_keeps_a_text_for_training(put):
+    labels = [*(f"rare {n}" for n in range(20)), *("20" for n in range(20))]
+    rows = [f"text {n},{label}\n" for n, label in enumerate(labels)]
+    rows += ["text 0,20\n", "text 1,rare 0\n"]
+    records = load(DataConfig(text=put("a.csv", "text,label\n" + "".join(rows))), "labels").records
+    assert {record["label"] for record in records["train"]} == set(labels)
+    assert len(records["validation"]) >= 4
+    train, validation = ({record["text"] for record in each} for each in records.values())
+    assert (len(train), len(validation)) == (36, 4)
+
+    lone = put("b.csv", "text,label\nx,1\ny,1\nz,one\n")
+    records = load(DataConfig(text=lone), "labels").records
+    assert [record["label"] for record in records["validation"]] == ["1"]
+    with pytest.raises(InputError, match="or one of each label, too few to keep one"):
+        load(DataConfig(text=put("c.csv", "text,label\nx,1\ny,one\n")), "labels")
+
+
+def test_numbers_that_differ_are_no_labels_to_keep(put):
+    def held_out(label):
+        rows = "".join(f"text {n},{label(n)}\n" for n in range(40))
+        records = load(DataConfig(text=put("a.csv", "text,label\n" + rows)), "labels").records
+        return [record["text"] for record in records["validation"]]
+
+    assert len(held_out(lambda n: -n / 7)) == 4
+    assert held_out(lambda n: -n / 7) == held_out(lambda n: "alike")
+
+
 @pytest.mark.parametrize("swap", [False, True])
 def test_equal_texts_of_your_own_stay_together(put, swap):
     rows = [(f"{'Tt'[n % 2]}ext {n % 15}", str(n)) for n in range(60)]

@@ -114,7 +114,7 @@ def test_only_bert_fills_masks(task, finished):
     ],
 )
 def test_a_run_that_is_given_nothing_says_what_it_needs(task, wanted, finished, monkeypatch):
-    with pytest.raises(InputError, match=f"needs {wanted} to work on; give it, as in `python gen"):
+    with pytest.raises(InputError, match=f"needs {wanted} to work on; give it, as in `kerazoo gen"):
         kerazoo.load(finished[task]).generate()
     piped(monkeypatch, "")
     with pytest.raises(InputError, match=f"needs {wanted}"):
@@ -159,17 +159,49 @@ def test_what_is_asked_in_any_way_is_answered_alike(
     assert set(content) == expected.get(task, {"text"})
 
 
-def test_a_long_pipe_is_answered_in_order_and_a_wrong_line_named(finished, capsys, monkeypatch):
+def test_a_long_pipe_is_answered_in_order_and_wrong_lines_are_named(finished, capsys, monkeypatch):
     words = [f"{'abcd'[n % 4]}{'ab'[n % 3 % 2]}" for n in range(150)]
     piped(monkeypatch, "\n".join(words))
     answers = asked(capsys, finished["pairs"]).splitlines()
     assert len(answers) == 150
     by_word = dict(zip(words, answers, strict=True))
     assert answers == [by_word[word] for word in words]
-    piped(monkeypatch, "\n".join([*words[:70], "Z"]))
-    with pytest.raises(InputError, match="line 71: the text has 'Z', unknown"):
+    piped(monkeypatch, "\n".join([*words[:70], "Z", *words[70:], "", "a" * 17]))
+    with pytest.raises(InputError, match="2 of the 153 lines cannot be answered, as told above"):
         generate.main([str(finished["pairs"])])
-    assert capsys.readouterr().out.splitlines() == answers[:70]
+    told = capsys.readouterr()
+    assert told.out.splitlines() == [*answers[:70], "", *answers[70:], "", ""]
+    first, second = told.err.splitlines()
+    assert first.startswith("line 71: the text has 'Z', unknown")
+    assert second.startswith(
+        "line 153: the text 'aaaaaaaaaaaaaaaaa' has 17 tokens; the model reads"
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "wrong", "reason"),
+    [
+        ("translation", "abZ", "the text has 'Z', unknown"),
+        ("masked", "the cat", "'the cat' has no [MASK] in it"),
+        ("questions", "who?", "'who?' is no question with a passage"),
+    ],
+)
+def test_a_wrong_line_of_a_file_does_not_keep_those_after_it_from_their_answers(
+    task, wrong, reason, finished, tmp_path, capsys
+):
+    right = PROMPTS[task]
+    (tmp_path / "lines.txt").write_text(f"{right}\n{wrong}\n{right}\n")
+    arguments = [str(finished[task]), "--file", str(tmp_path / "lines.txt"), "--json"]
+    with pytest.raises(InputError, match="1 of the 3 lines cannot be answered"):
+        generate.main(arguments)
+    told = capsys.readouterr()
+    first, second, third = map(json.loads, told.out.splitlines())
+    assert first == third
+    assert first["prompt"] == right
+    assert "error" not in first
+    assert second["prompt"] == wrong
+    assert second["error"].startswith(reason)
+    assert told.err == f"line 2: {second['error']}\n"
 
 
 def test_what_comes_through_a_pipe_is_answered_before_more_comes():

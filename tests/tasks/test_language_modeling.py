@@ -56,6 +56,23 @@ def test_loss_and_metric_are_rebuilt_from_their_configuration():
         assert again.get_config() == thing.get_config()
 
 
+@pytest.mark.parametrize(
+    ("text", "stop", "decided"),
+    [
+        ("so be it", None, "so be it"),
+        ("so be it", "t", "so be it"),
+        ("so be it", "it is", "so be "),
+        ("so be it", " be good", "so be it"),
+        ("aab", "abc", "a"),
+        ("nana", "nanas", ""),
+        ("北\ufffd", "北京", ""),  # of which the first bytes of the second are there
+        ("so\ufffd", "it is", "so\ufffd"),
+    ],
+)
+def test_what_may_become_the_stop_text_is_held_back(text, stop, decided):
+    assert language_modeling._decided(text, stop) == decided
+
+
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory):
     path = tmp_path_factory.mktemp("scored") / "text.txt"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
-from kerazoo.data import tokenizers
+from kerazoo.data import datasets, tokenizers
+from kerazoo.data.datasets import DataConfig
 from kerazoo.data.encoded import in_memory
 from kerazoo.data.records import Records
 from kerazoo.data.text import Text
@@ -224,6 +225,41 @@ def test_numbers_that_are_all_the_same_have_a_deviation_of_one(tmp_path):
         Regression.labels_of(
             records_of(tmp_path, [{"text": "a", "label": label} for label in ("1", "many")])
         )
+
+
+# === What is typed ===
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "in_data"),
+    [
+        ("trec", "who was galileo?", "who was galileo ?"),
+        (
+            "trec",
+            "what's the (u.s.) capital, and why don't they know?",
+            "what 's the ( u.s. ) capital , and why do n't they know ?",
+        ),
+        ("mr", "it's good, isn't it?", "it's good , isn't it ?"),
+        ("sst-fine", "it's good, isn't it?", "it 's good , is n't it ?"),
+    ],
+)
+def test_what_is_typed_is_cut_into_words_where_the_examples_are(name, typed, in_data, mirror):
+    corpus = datasets.load(DataConfig(name=name, cleaning=("lowercase",)), "labels")
+    tokenizer = tokenizers.train("whitespace", corpus.train, 10_000, BERT_TOKENS)
+    kind, config = Classification, ClassificationConfig()
+    if name == "sst-fine":
+        kind, config = Regression, RegressionConfig()
+    task = task_of(kind, config, tokenizer, kind.labels_of(corpus.records["train"]))
+    assert task.asked([typed]) == [in_data]
+    model = task.build()
+    assert task.generate_json(model, [typed]) == task.generate_json(model, [in_data])
+    texts = [record["text"] for record in corpus.records["test"]]
+    said = task.asked(texts)
+    assert sum(a != b for a, b in zip(texts, said, strict=True)) <= 1  # [fessenden]
+
+
+def test_what_is_typed_stays_as_it_is_for_other_tokenizers(char):
+    assert classification(char).asked(["it's a dog."]) == ["it's a dog."]
 
 
 # === Hidden tokens ===

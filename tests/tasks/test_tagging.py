@@ -7,9 +7,10 @@ from kerazoo.data import tokenizers
 from kerazoo.data.encoded import in_memory
 from kerazoo.data.text import Text
 from kerazoo.data.tokenizers import BERT_TOKENS
+from kerazoo.data.words import WORD
 from kerazoo.models.configs import RNNEncoderConfig
 from kerazoo.tasks.configs import TaggingConfig
-from kerazoo.tasks.tagging import _WORD, NO_WORD, Tagged, Tagging
+from kerazoo.tasks.tagging import NO_WORD, Tagged, Tagging
 from kerazoo.training.config import TrainConfig
 
 SENTENCES = [
@@ -127,11 +128,11 @@ def test_padding_and_inner_tokens_weigh_nothing(made):
 
 def test_words_are_about_those_of_the_datasets_and_names_are_as_they_stand():
     text = "@ada met Jean-Luc O'Neil of AT&T in the U.S., at 3.5%: Ada's idea."
-    words = tuple(match.group() for match in _WORD.finditer(text))
+    words = tuple(match.group() for match in WORD.finditer(text))
     assert " ".join(words) == (
         "@ada met Jean-Luc O 'Neil of AT&T in the U.S. , at 3.5 % : Ada 's idea ."
     )
-    places = tuple(match.span() for match in _WORD.finditer(text))
+    places = tuple(match.span() for match in WORD.finditer(text))
     tags = ["O"] * len(words)
     tags[2:5] = ["B-person", "I-person", "I-person"]
     tagged = Tagged(words, tuple(tags), text, places)
