@@ -1,7 +1,8 @@
 """Cleaning steps, each with a name, in any order: the article's "text cleaning" (section 2.2.1).
 
-A step is a function from an iterable of lines to an iterable of lines (without their line ends), so
-that steps compose and a text of any size streams through. `STEPS` names them; a dataset, or
+A step is a function from an iterable of lines to an iterable of lines, each with its line end, so
+that steps compose and a text of any size streams through. A line of more than `MOST_CHARACTERS`
+comes in parts, of which only the last has a line end. `STEPS` names the steps; a dataset, or
 `--data.cleaning` on the command line, lists the ones it wants.
 
     >>> "".join(clean(["<p>caf\\u0065\\u0301 &amp; bar</p>\\n"], ["html", "nfc"]))
@@ -19,6 +20,9 @@ import ftfy
 from ..errors import InputError, did_you_mean
 
 Lines = Iterable[str]
+MOST_CHARACTERS = 1 << 20
+"""A longer line comes in parts."""
+_NEAR = 1000  # characters before that limit, among which a good place for a cut is sought
 
 _TAG = re.compile(r"<(?:!--.*?--|/?[A-Za-z][^<>]*|![A-Za-z][^<>]*)>")
 # Unicode category Cc without tab, plus the invisible format characters that text picks up on the
@@ -68,23 +72,36 @@ def mojibake(lines: Lines) -> Iterator[str]:
 
 def whitespace(lines: Lines) -> Iterator[str]:
     """Make every run of spaces one space, trim lines, and keep at most one empty line in a row."""
-    previous = ""
-    for line in lines:
-        line = " ".join(line.split())
-        if line or previous:
-            yield line
-        previous = line
+    after_words = False  # whether the line before has any
+    has_words = has_space = False  # of the line so far; has_space: behind its last word
+    for part in lines:
+        words = " ".join(part.split())
+        if words:
+            if has_words and (has_space or part[0].isspace()):
+                words = " " + words
+            has_words, has_space = True, part[-1].isspace()
+        else:
+            has_space |= part != ""
+        if part.endswith("\n"):
+            if has_words or after_words:
+                yield words + "\n"
+            after_words, has_words, has_space = has_words, False, False
+        elif words:
+            yield words
 
 
 def near_duplicates(lines: Lines) -> Iterator[str]:
     """Drop a line equal to an earlier one but for case, punctuation, digits and spaces.
 
-    Lines of fewer than 20 letters, such as speaker names and refrains, are all kept. Memory: 16
-    bytes and the overhead of a set entry for each distinct line.
+    Lines of fewer than 20 letters, such as speaker names and refrains, are all kept, and so are
+    those that come in parts. Memory: 16 bytes and the overhead of a set entry for each distinct
+    line.
     """
     seen: set[bytes] = set()
+    is_whole = True
     for line in lines:
-        letters = "".join(filter(str.isalpha, line.casefold()))
+        begins, is_whole = is_whole, line.endswith("\n")
+        letters = "".join(filter(str.isalpha, line.casefold())) if begins and is_whole else ""
         if len(letters) >= 20:
             key = hashlib.blake2b(letters.encode(), digest_size=16).digest()
             if key in seen:
@@ -124,18 +141,20 @@ def check(steps: Sequence[str]) -> None:
 def clean(pieces: Iterable[str], steps: Sequence[str]) -> Iterator[str]:
     """Run the text through the named steps, in their order, and yield it line by line.
 
+    A comment in HTML that lies in two parts of a very long line stays.
+
     Args:
         pieces: the text in pieces. Lines end with `\\n`, `\\r\\n` or `\\r`.
         steps: names from `STEPS`.
 
     Yields:
-        Lines, each with `\\n` at its end.
+        Lines, each with `\\n` at its end; very long ones in parts.
     """
     check(steps)
-    lines: Lines = _lines(pieces)
+    lines = _lines(pieces)
     for name in steps:
         lines = STEPS[name](lines)
-    return (line + "\n" for line in lines)
+    return lines
 
 
 def clean_text(text: str, steps: Sequence[str]) -> str:
@@ -150,14 +169,43 @@ def clean_text(text: str, steps: Sequence[str]) -> str:
 def _lines(pieces: Iterable[str]) -> Iterator[str]:
     """Split at line ends only; `str.splitlines` also splits at form feeds and U+2028."""
     begun: list[str] = []  # of a line that goes on in the next piece
+    length = 0  # of what is begun, or a little more
     for piece in pieces:
         if begun and begun[-1].endswith("\r"):  # its line end may be half there
             piece = begun.pop() + piece
         first, *others = _LINE_END.split(piece)
         begun.append(first)
+        length += len(first)
         if others:
-            yield "".join(begun)
-            yield from others[:-1]
-            begun = [others[-1]]
+            for line in ("".join(begun), *others[:-1]):
+                yield from _parts(line + "\n")
+            begun, length = [others[-1]], len(others[-1])
+        if length > MOST_CHARACTERS:
+            *parts, last = _parts("".join(begun))
+            yield from parts
+            begun, length = [last], len(last)
     if last := "".join(begun):
-        yield last.removesuffix("\r")
+        yield from _parts(last.removesuffix("\r") + "\n")
+
+
+def _parts(line: str) -> Iterator[str]:
+    """Yield a line in parts of at most `MOST_CHARACTERS`; the last is not empty."""
+    start = 0
+    while len(line) - start > MOST_CHARACTERS:
+        cut = _cut(line, start, start + MOST_CHARACTERS)
+        yield line[start:cut]
+        start = cut
+    yield line[start:]
+
+
+def _cut(line: str, start: int, stop: int) -> int:
+    """Return where a part ends: before a space between words if there is one, and in no tag."""
+    rules = (
+        lambda k: line[k] == " " and line[k - 1].isalpha() and line[k + 1 : k + 2].isalpha(),
+        lambda k: line[k].isspace(),
+        lambda k: line[k].isalpha(),
+    )
+    places = range(stop, max(start, stop - _NEAR), -1)
+    cut = next((k for is_good in rules for k in places if is_good(k)), stop)
+    tag = line.rfind("<", start + 1, cut)
+    return tag if tag > line.rfind(">", start, cut) else cut

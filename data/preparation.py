@@ -5,21 +5,23 @@ Each folder under `prepared/` is named by a digest of all that its content depen
 
 import hashlib
 import json
+import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, did_you_mean
-from ..files import whole_folder
+from ..files import expanded, whole_folder
 from . import own_files, records, sources
 from .cleaning import clean
-from .dataset import SPLITS, Dataset, in_tenths
+from .dataset import SPLITS, Dataset, in_order_of_hash
 from .records import Kind, Record, Records
 from .sources import fetch, home
 from .text import Text
 
-_PREPARATION = 5  # counts changes to what is made of the same sources
+_PREPARATION = 6  # counts changes to what is made of the same sources
 
 
 def prepared(
@@ -104,7 +106,8 @@ def own_records(
 
     Without a file for validation, that is a tenth, at least one. Of labels, pairs and tags it is
     drawn by the hash of what the system reads, as files may be sorted, and equal ones stay
-    together. Of questions and dialogues it is the last tenth; those about one paragraph, and what
+    together; each label keeps one for training, unless the labels are numbers that most texts have
+    alone. Of questions and dialogues it is the last tenth; those about one paragraph, and what
     belongs to one dialogue, stay together where that is possible.
 
     Raises:
@@ -122,16 +125,17 @@ def own_records(
         if validation is None:
             splits = _with_validation(splits["train"], kind)
             if not all(splits.values()):
+                of_labels = ", or one of each label" if kind == "labels" else ""
                 raise InputError(
-                    f"{path} has one example, or only equal ones, too few to keep one for "
-                    "validation; give more, or another file with --data.validation."
+                    f"{path} has one example, or only equal ones{of_labels}, too few to keep one "
+                    "for validation; give more, or another file with --data.validation."
                 )
         _write(folder, kind, splits)
     return folder
 
 
 def _existing(path: Path) -> Path:
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a file.")
     if not path.is_file():
@@ -147,11 +151,42 @@ def _with_validation(examples: Sequence[Record], kind: Kind) -> dict[str, list[R
         return {"train": examples[:cut], "validation": examples[cut:]}
     field = {"labels": "text", "pairs": "source", "tags": "tokens"}[kind]
     texts = [json.dumps(example[field]) for example in examples]
-    tenths = in_tenths(texts)
+    labels: dict[str, set[str]] = {text: set() for text in texts}
+    if kind == "labels":
+        for text, example in zip(texts, examples, strict=True):
+            labels[text].add(example["label"])
+    held_out = _tenth(labels)
     splits: dict[str, list[Record]] = {"train": [], "validation": []}
     for text, example in zip(texts, examples, strict=True):
-        splits["train" if tenths[text] else "validation"].append(example)
+        splits["validation" if text in held_out else "train"].append(example)
     return splits
+
+
+def _tenth(labels: Mapping[str, Collection[str]]) -> set[str]:
+    """Return a tenth of the texts, drawn by hash, that leaves each label one of the others.
+
+    Args:
+        labels: the labels of each text.
+    """
+    left = Counter(label for several in labels.values() for label in several)
+    lone = sum(number == 1 for number in left.values())
+    if 2 * lone > len(labels) and all(map(_is_number, left)):
+        left.clear()  # They are no classes.
+    drawn: set[str] = set()
+    wanted = 0
+    for number, text in enumerate(in_order_of_hash(labels)):
+        wanted += number % 10 == 0
+        if len(drawn) < wanted and all(left[label] != 1 for label in labels[text]):
+            drawn.add(text)
+            left.subtract(labels[text])
+    return drawn
+
+
+def _is_number(written: str) -> bool:
+    try:
+        return math.isfinite(float(written))
+    except ValueError:
+        return False
 
 
 def _last_tenth(examples: Sequence[Record], field: str) -> int:

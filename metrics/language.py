@@ -188,16 +188,20 @@ class Tally:
             num_bytes: UTF-8 bytes of the text that it stands for.
             is_unknown: whether the vocabulary lacks that text.
         """
+        if not len(nats):
+            return
         ends = self._bytes_read + np.cumsum(num_bytes, dtype=np.float64)
         starts = ends - num_bytes
         stretch = np.minimum(starts // STRETCH_BYTES, len(self._counted) - 1).astype(np.int64)
         spelling = BITS_PER_UNKNOWN_BYTE * is_unknown * (num_bytes + 1)
         of_token = (nats, is_right, np.ones(len(nats)), num_bytes, spelling)
+        counted = self._counted[stretch[0] : stretch[-1] + 1]
+        stretch -= stretch[0]
         for column, values in enumerate(of_token):
-            self._counted[:, column] += np.bincount(stretch, values, len(self._counted))
-        gaps = self._counted[:, _GAPS]
+            counted[:, column] += np.bincount(stretch, values)
+        gaps = counted[:, _GAPS]
         np.add.at(gaps, (stretch, calibration.bins_of(confidences)), is_right - confidences)
-        self._bytes_read = float(ends[-1]) if len(ends) else self._bytes_read
+        self._bytes_read = float(ends[-1])
 
     @property
     def stretches(self) -> np.ndarray:

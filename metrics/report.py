@@ -184,15 +184,15 @@ def class_table(
             cells += [f"{line.baseline.value:.4f}", *_difference(line, 4)]
         else:
             cells += ["-"] * len(columns)
-        shown.add_row(Text(name), *cells, f"{scores.support:,}")
+        shown.add_row(Text(str(name)), *cells, f"{scores.support:,}")
     return shown
 
 
 def confusion_table(labels: Sequence[str], matrix: np.ndarray) -> Table:
     """Return how often each right label (row) was predicted as each (column) as a table."""
-    shown = _table("right \\ predicted", *(Text(label) for label in labels))
+    shown = _table("right \\ predicted", *(Text(str(label)) for label in labels))
     for label, row in zip(labels, matrix, strict=True):
-        shown.add_row(Text(label), *(f"{count:,}" for count in row))
+        shown.add_row(Text(str(label)), *(f"{count:,}" for count in row))
     return shown
 
 

@@ -11,11 +11,12 @@ says; what is counted stays its own.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 
 from rouge_score import rouge_scorer, tokenizers
 
+from ..errors import InputError
 from .examples import References, check_pairs, reference_lists
 from .languages import UNSPACED, base_language, characters, words
 from .score import Score, mean_scores
@@ -27,6 +28,7 @@ ROUGE = {
     "ROUGE-Lsum": "rougeLsum",
 }
 """The scores by name, and what rouge-score calls them."""
+_ENGLISH = re.compile("[a-z0-9]")
 _AFTER_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])(?![。！？])\s*")
 
 
@@ -75,10 +77,12 @@ def score(
         The mean F1 of each kind under its name, its precision and its recall; from 0 to 1.
 
     Raises:
-        InputError: if predictions and references do not go together.
+        InputError: if predictions and references do not go together, or the references are not in
+            the letters of the language.
     """
     references = reference_lists(references)
     check_pairs(predictions, references)
+    check_letters(references, language)
     if split:
         predictions = [in_lines(text) for text in predictions]
         references = [[in_lines(text) for text in several] for several in references]
@@ -97,6 +101,28 @@ def score(
     version = metadata.version("rouge-score")
     signature = f"rouge-score|{name}|sentences:{sentences}|refs:best F1|version:{version}"
     return mean_scores(columns, signature)
+
+
+def check_letters(references: Iterable[Sequence[str]], language: str) -> None:
+    """Refuse references in which ROUGE would find no word.
+
+    Args:
+        references: the references of each example.
+        language: the code of their language.
+
+    Raises:
+        InputError: if those of an example have letters or digits, and none that English has.
+    """
+    if base_language(language) != "en":
+        return
+    for several in references:
+        text = " ".join(several)
+        if any(map(str.isalnum, text)) and not _ENGLISH.search(text.lower()):
+            raise InputError(
+                f"the reference {text[:40]!r} has none of the letters a-z and digits that ROUGE of "
+                "English counts; give its language, such as zh, with --language, or for a run with "
+                "--data.language."
+            )
 
 
 def in_lines(text: str) -> str:

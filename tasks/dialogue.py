@@ -26,11 +26,15 @@ class Dialogue(SequenceToSequence):
     asks = ("message",)
     goes_on = True
 
-    def source(self, record: Record) -> np.ndarray:
-        """Return the turns so far, as many of the last ones as the encoder can read."""
+    def whole_source(self, record: Record) -> np.ndarray:
+        """Return the turns so far."""
         end = np.array([self.tokenizer.special_id("[END]")], np.int32)
         parts = [part for turn in record["history"] for part in (self.tokenizer.encode(turn), end)]
-        return np.concatenate(parts or [end])[-self.max_tokens :]
+        return np.concatenate(parts or [end])
+
+    def source(self, record: Record) -> np.ndarray:
+        """Return as many of the last turns as the encoder can read."""
+        return self.whole_source(record)[-self.max_tokens :]
 
     def target(self, record: Record) -> str:
         """Return the next turn."""

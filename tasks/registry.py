@@ -25,9 +25,10 @@ from .masked_language_modeling import MaskedLanguageModeling
 from .question_answering import QuestionAnswering
 from .regression import Regression
 from .sequence_to_sequence import SequenceToSequence
+from .summarization import Summarization
 from .tagging import Tagging
 from .task import Task
-from .translation import Summarization, Translation
+from .translation import Translation
 
 TASKS: dict[type[TaskConfig], type[Task]] = {
     LanguageModelingConfig: LanguageModeling,

@@ -13,7 +13,7 @@ Shapes: B batch, S source positions, T target positions.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,9 +55,13 @@ class SequenceToSequence(SupervisedTask):
         """The most tokens of a source, and of a target with its end."""
         return self.model.context_length // (1 if self.has_encoder else 2)
 
+    def whole_source(self, record: Record) -> np.ndarray:
+        """Return all tokens of the source."""
+        return self.tokenizer.encode(record["source"])
+
     def source(self, record: Record) -> np.ndarray:
         """Return what the encoder reads, as much as it can."""
-        return self.tokenizer.encode(record["source"])[: self.max_tokens]
+        return self.whole_source(record)[: self.max_tokens]
 
     def target(self, record: Record) -> str:
         """Return what the decoder is to write."""
@@ -150,6 +154,13 @@ class SequenceToSequence(SupervisedTask):
         records = list(examples.records)
         written = self.answer_all(model, records)
         report = self.report(records, written, language_of(examples.records))
+        cut = sum(len(self.whole_source(record)) > self.max_tokens for record in records)
+        if cut:
+            note = (
+                f"{cut:,} of {len(records):,} sources were cut, as they are longer than the "
+                f"{self.max_tokens:,} tokens that the model reads."
+            )
+            report = replace(report, notes=(*report.notes, note))
         return TaskScore(loss, report, self.shown)
 
     def report(self, records: Sequence[Record], answers: Sequence[str], language: str) -> Report:

@@ -1,5 +1,6 @@
 import pytest
 
+from kerazoo.data import cleaning
 from kerazoo.data.cleaning import STEPS, clean
 from kerazoo.errors import InputError
 
@@ -56,6 +57,50 @@ def test_lines_end_alike_whatever_system_wrote_them():
 def test_a_line_may_come_in_pieces():
     pieces = ["one ", "li", "ne\r", "\nanother", "\r", "third\r"]
     assert list(clean(pieces, ["lowercase"])) == ["one line\n", "another\n", "third\n"]
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Take lines of more than 100 characters for very long ones."""
+    monkeypatch.setattr(cleaning, "MOST_CHARACTERS", 100)
+
+
+def test_a_very_long_line_comes_in_parts_that_end_between_words(short):
+    pieces = iter(["One two three. "] * 20 + ["END\n", "next"])
+    parts = clean(pieces, ["lowercase"])
+    assert next(parts) == "one two three. " * 6 + "one two"
+    assert len(list(pieces)) > 10  # to come
+    text = "one two three. " * 20 + "end\nnext\n"
+    assert cleaned(text, "lowercase") == text
+    assert all(len(part) <= 100 for part in clean([text], ["lowercase"]))
+
+
+HTML = "<p class='x y'>sch\u00c3\u00b6n &amp;  one two three <b>Kind</b>\u200b, "
+CALL = "so call me, +49 30 1234 5678 or a.b@c.de  "
+SPACES = " \t" * 100
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        (HTML + CALL) * 9,
+        f"cafe\u0301 1 < 2\u3000\n\n\n {SPACES}\n\n{' x' * 100}{SPACES}\r\n\n\n{SPACES}y",
+        "x" + "\u304b\u3099" * 100 + "\r",
+        f"{'word' * 20}{SPACES}<3 a b" * 3,
+    ],
+)
+def test_the_parts_of_a_line_are_cleaned_as_the_line_is(step, text, monkeypatch):
+    whole = cleaned(text, step)
+    for limit in range(60, 100):
+        monkeypatch.setattr(cleaning, "MOST_CHARACTERS", limit)
+        assert cleaned(text, step) == whole
+    assert "".join(clean(text, [step])) == whole
+
+
+def test_what_the_parts_of_a_line_repeat_is_no_duplicate(short):
+    text = ("abcdefghi " * 45 + "\n") * 2
+    assert cleaned(text, "near_duplicates") == text
 
 
 def test_no_steps_leave_the_lines_alone():

@@ -71,6 +71,14 @@ def test_labels_are_shown_as_they_are():
     assert "right \\ predicted  [/b]  c" in matrix
 
 
+def test_labels_may_be_numbers():
+    system = classification.report([1, 0, 0], [1, 1, 0])
+    lines = report.compare(system, metrics=["f1-1"])
+    shown = " ".join("".join(map(printed, report.parts(system, lines))).split())
+    for part in ("F1 1 0.6667", "1 1.0000 0.5000", "right \\ predicted 0 1"):
+        assert part in shown
+
+
 def test_json_holds_what_the_tables_do():
     predictions, references = ["a", "b", "b"], ["a", "a", "b"]
     system = classification.report(predictions, references)

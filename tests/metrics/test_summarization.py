@@ -19,18 +19,24 @@ def dialogsum(mirror):
     )
 
 
-@pytest.mark.parametrize("stemmer", [False, True])
-def test_scores_are_those_of_rouge_score(dialogsum, stemmer):
-    predictions, references = dialogsum
-    scores = summarization.score(predictions, references, stemmer=stemmer)
+def check(scores, predictions, references, stemmer=False):
+    """Hold scores to what rouge-score says."""
     kinds = list(summarization.ROUGE.values())
     scorer = rouge_scorer.RougeScorer(kinds, use_stemmer=stemmer)
-    results = [scorer.score_multi(*pair) for pair in zip(references, predictions, strict=True)]
+    several = [[each] if isinstance(each, str) else each for each in references]
+    results = [scorer.score_multi(*pair) for pair in zip(several, predictions, strict=True)]
     for name, kind in summarization.ROUGE.items():
         for suffix in ("", " precision", " recall"):
             number = suffix.strip() or "fmeasure"
             expected = np.mean([getattr(result[kind], number) for result in results])
             assert scores[name + suffix].value == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("stemmer", [False, True])
+def test_scores_are_those_of_rouge_score(dialogsum, stemmer):
+    predictions, references = dialogsum
+    scores = summarization.score(predictions, references, stemmer=stemmer)
+    check(scores, predictions, references, stemmer)
     assert f"|stemmer:{'yes' if stemmer else 'no'}|" in scores["ROUGE-1"].signature
 
 
@@ -57,6 +63,24 @@ def test_accents_are_letters_outside_english():
     assert summarization.score(prediction, reference, "es")["ROUGE-1"].value == 0
     assert summarization.score(["МИР, труд"], ["мир труд"], "ru")["ROUGE-2"].value == 1
     assert summarization.UnicodeTokenizer().tokenize("हिन्दी भाषा") == ["हिन्दी", "भाषा"]
+
+
+@pytest.mark.parametrize(
+    ("language", "prediction", "reference", "expected"),
+    [
+        ("zh", "我爱北京", "我很爱北京。", 8 / 9),
+        ("ru", "Кошка спит.", "кошка не спит", 4 / 5),
+    ],
+)
+def test_what_is_not_in_latin_letters_needs_its_language(language, prediction, reference, expected):
+    predictions, references = ["ok", prediction], ["ok", reference]
+    scores = summarization.score(predictions, references, language)
+    assert scores["ROUGE-L"].value == pytest.approx((1 + expected) / 2)
+    with pytest.raises(InputError, match=f"'{reference}' has none of .* --data.language"):
+        summarization.score(predictions, references)
+    # What has no letters at all is no mistake, nor is one of several references.
+    references = [["👍"], [reference, "ok"]]
+    assert summarization.score(["ok", "ok"], references)["ROUGE-L"].value == 0.5
 
 
 def test_new_lines_are_the_ends_of_sentences_for_lsum():
@@ -86,9 +110,18 @@ def test_the_better_reference_counts():
     assert scores["ROUGE-2"].value == 1
 
 
-def test_empty_summaries_score_nothing():
-    scores = summarization.score(["", "the cat"], ["the cat", "the cat"])
-    assert scores["ROUGE-1"].value == scores["ROUGE-Lsum recall"].value == 0.5
+@pytest.mark.parametrize(
+    ("predictions", "references"),
+    [
+        (["", "the cat"], ["the cat", "the cat"]),
+        (["the cat", "."], ["", "..."]),
+        ([""], [""]),
+        (["\n", "a\n\nb"], ["a\nb", "\n"]),
+        (["the cat", ""], [["", "the cat"], ["", "a dog"]]),
+    ],
+)
+def test_what_is_empty_scores_as_in_rouge_score(predictions, references):
+    check(summarization.score(predictions, references), predictions, references)
 
 
 def test_what_cannot_be_scored_is_refused():

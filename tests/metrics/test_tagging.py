@@ -135,10 +135,23 @@ def test_every_scheme_scores_as_in_seqeval(scheme, theirs, gold, predicted):
         assert f"|scheme:{scheme}|" in scores["F1"].signature
 
 
-def test_sentences_without_entities_and_without_tokens():
-    scores = tagging.score([["O", "O"], []], [["O", "O"], []])
-    assert scores["F1"].value == scores["F1 macro"].value == 0
-    assert scores["token accuracy"].value == 1
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value")
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize(
+    ("predictions", "references"),
+    [
+        ([["O", "O"], []], [["O", "O"], []]),
+        ([["O", "O"], []], [["B-a", "I-a"], []]),
+        ([["B-a", "I-a"], []], [["O", "O"], []]),
+        ([[], ["B-a"], ["O"]], [[], ["B-a"], ["B-b"]]),
+    ],
+)
+def test_sentences_without_entities_and_without_tokens(predictions, references, strict):
+    options = {"mode": "strict", "scheme": IOB2} if strict else {}
+    scores = tagging.score(predictions, references, strict=strict)
+    for name, value in by_seqeval(predictions, references, **options).items():
+        expected = np.nan_to_num(value)  # seqeval's mean over no types is no number, and here 0
+        assert scores[name].value == pytest.approx(expected, abs=1e-6)
     assert tagging.per_type([["O"]], [["O"]]) == {}
 
 

@@ -108,9 +108,19 @@ def test_languages_without_a_tokenizer_of_their_own_are_cut_into_characters(lang
     assert "tok:char|" in score.signature or "mecab" in score.signature
 
 
-@pytest.mark.parametrize("predictions", [[""], ["", "hola"], ["", ""]])
-def test_empty_predictions_score_as_in_sacrebleu(predictions):
-    references = ["hola mundo", "hola"][: len(predictions)]
+@pytest.mark.parametrize(
+    ("predictions", "references"),
+    [
+        ([""], ["hola mundo"]),
+        (["", "hola"], ["hola mundo", "hola"]),
+        (["", ""], ["hola mundo", "hola"]),
+        (["hola mundo"], [""]),
+        (["hola mundo", "hola"], ["", "hola"]),
+        (["", "hola"], ["", ""]),
+        ([" "], ["\n"]),
+    ],
+)
+def test_what_is_empty_scores_as_in_sacrebleu(predictions, references):
     scores = translation.score(predictions, references)
     for name, theirs in THEIRS.items():
         expected = theirs().corpus_score(predictions, [references]).score

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kerazoo.data import encoded, tokenizers
+from kerazoo.data.records import Records, write
 from kerazoo.data.text import Text
 from kerazoo.models import families
 from kerazoo.models.configs import GPTConfig, TransformerConfig
@@ -62,3 +63,19 @@ def test_a_language_model_writes_for_each_source_what_it_writes_for_it_alone(tok
     together = task.answer_all(model, records)
     assert together == [task.answer_all(model, [record])[0] for record in records]
     assert together == task.write(model, [record["source"] for record in records])
+
+
+def test_the_score_tells_how_many_sources_were_cut(tokenizer, tmp_path):
+    task = task_of(TransformerConfig, tokenizer)
+    model = families.build(task.model)
+
+    def notes(*lengths):
+        pairs = [{"source": "a" * length, "target": "b"} for length in lengths]
+        write(tmp_path, "test", pairs, "pairs")
+        examples = task.encode(Records(tmp_path / "test.jsonl", "pairs"))
+        return task.score(model, examples).report.notes
+
+    assert notes(1, 16) == ()
+    assert notes(16, 17, 20) == (
+        "2 of 3 sources were cut, as they are longer than the 16 tokens that the model reads.",
+    )
