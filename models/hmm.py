@@ -30,7 +30,8 @@ from .language_model import Cache, LanguageModel, Tensor
 LOG_ZERO = -1e4
 """What passes for the logarithm of zero: with -inf, an impossible text would make NaNs."""
 SMALLEST = 1e-30
-"""The least probability that a token is given, so that the loss of none is without bounds."""
+"""The least that a matrix product of probabilities may be, or its logarithm would have no bounds:
+no token is given less."""
 _DENSE = -40.0
 """Where all transitions have a logarithm above this, a matrix product can add up the paths: what is
 too small for it, next to the likeliest path, is too small to matter, too."""
@@ -101,11 +102,13 @@ class HMM(LanguageModel):
     ) -> tuple[Tensor, Cache]:
         """Return log P(z_{t+1} | x_1 ... x_t), (B, T, S), and the same after the last token.
 
-        The position `index` makes no difference to a Markov model.
+        The position `index` makes no difference to a Markov model. In training a state that is
+        1e30 times less likely than another passes for one that is just so much less likely.
         """
         parameters = self.log_parameters()
         begin = self.initial_cache(ops.shape(token_ids)[0], 0) if cache is None else cache
-        predictions = _predictions(parameters, _token_scores(parameters, token_ids), begin)
+        scores = _token_scores(parameters, token_ids)
+        predictions = _predictions(parameters, scores, begin, is_exact=not training)
         predictions = ops.swapaxes(predictions, 0, 1)  # (B, T, S)
         return predictions, None if cache is None else predictions[:, -1]
 
@@ -332,7 +335,9 @@ def baum_welch(
 
     Each step counts what is expected under the probabilities as they are, over all texts, and makes
     the shares of the counts the new probabilities. The likelihood never falls; with smoothing, the
-    likelihood times the Dirichlet prior that the added counts amount to never falls.
+    likelihood times the Dirichlet prior that the added counts amount to never falls. Without
+    smoothing, transitions may become so unlikely that only sums in log space are exact, and a step
+    then takes twenty times as long (128 states).
 
     Args:
         model: the model, whose weights are changed.
@@ -401,12 +406,21 @@ def _token_scores(parameters: Parameters, token_ids: Tensor, mask: Tensor | None
     return ops.where(ops.cast(ops.transpose(mask), "bool")[..., None], scores, 0.0)
 
 
-def _predictions(parameters: Parameters, scores: Tensor, prediction: Tensor) -> Tensor:
+def _predictions(
+    parameters: Parameters, scores: Tensor, prediction: Tensor, is_exact: bool = True
+) -> Tensor:
     """Return log P(z_{t+1} | x_1 ... x_t), (T, B, S), from log P(z_1), (B, S), and the scores."""
-    return ops.log_softmax(_sums(parameters.transitions, prediction, scores), axis=-1)
+    sums = _sums(parameters.transitions, prediction, scores, is_exact=is_exact)
+    return ops.log_softmax(sums, axis=-1)
 
 
-def _sums(log_matrix: Tensor, begin: Tensor, scores: Tensor, reverse: bool = False) -> Tensor:
+def _sums(
+    log_matrix: Tensor,
+    begin: Tensor,
+    scores: Tensor,
+    reverse: bool = False,
+    is_exact: bool = True,
+) -> Tensor:
     """Add up the paths from one position to the next: x becomes log(exp(x + score) matrix).
 
     Args:
@@ -414,6 +428,7 @@ def _sums(log_matrix: Tensor, begin: Tensor, scores: Tensor, reverse: bool = Fal
         begin: x at the position before the first, (B, S).
         scores: (T, B, S).
         reverse: whether to begin at the last position.
+        is_exact: whether to look if a matrix product will do, which makes gradients twice as slow.
 
     Returns:
         (T, B, S), each position up to a constant.
@@ -423,8 +438,11 @@ def _sums(log_matrix: Tensor, begin: Tensor, scores: Tensor, reverse: bool = Fal
         return ops.logsumexp(_scaled(x + score)[:, :, None] + log_matrix, axis=1)
 
     def by_product(x: Tensor, score: Tensor) -> Tensor:
-        return ops.log(ops.exp(_scaled(x + score)) @ ops.exp(log_matrix))
+        summed = ops.exp(_scaled(x + score)) @ ops.exp(log_matrix)
+        return ops.log(ops.maximum(summed, SMALLEST))
 
+    if not is_exact:
+        return _scan(by_product, begin, scores, reverse)
     return ops.cond(
         ops.min(log_matrix) > _DENSE,
         lambda: _scan(by_product, begin, scores, reverse),
