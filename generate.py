@@ -212,14 +212,24 @@ class _Speaker:
                 print(next(answers) if line.strip() else "")
         sys.stdout.flush()
 
-    def _answers(self, numbered: Sequence[tuple[int, str]]) -> list[str]:
-        """Return the answers to lines with these numbers; tell what is wrong with a line."""
+    def _answers(self, numbered: Sequence[tuple[int, str]], rows: int = 0) -> list[str]:
+        """Return the answers to lines with these numbers; tell what is wrong with a line.
+
+        Args:
+            numbered: the lines.
+            rows: as many are asked at a time, the first line more than once if need be, as each
+                number of rows is compiled for itself; 0: one for each line.
+        """
+        rows = rows or len(numbered)
+        lines = [line for _, line in numbered]
         try:
-            return self._lines_for([line for _, line in numbered])
+            answers = self._lines_for([*lines, *lines[:1] * (rows - len(lines))])
+            return answers[: len(lines) * self.options.samples]
         except InputError as error:
             if len(numbered) > 1:  # look in both halves for what is wrong
                 half = len(numbered) // 2
-                return self._answers(numbered[:half]) + self._answers(numbered[half:])
+                parts = (numbered[:half], numbered[half:])
+                return [answer for part in parts for answer in self._answers(part, rows)]
             ((number, line),) = numbered
             print(f"line {number}: {error}", file=sys.stderr)
             self.num_wrong += 1

@@ -62,7 +62,7 @@ def check_free(folder: Path, recipe: Recipe, resume: bool) -> None:
                 )
         counts = isinstance(recipe.model, NGramConfig)  # and so has no checkpoints
         has_checkpoints = counts or any(folder.glob("checkpoints/step-*"))
-        if changed and has_ended(folder) and not has_checkpoints:
+        if has_ended(folder) and not has_all(folder, recipe) and not has_checkpoints:
             raise InputError(
                 f"the training in {folder} has ended, and without its checkpoints it cannot go "
                 f"on; begin a new run with --init {quoted([folder])}."
@@ -85,6 +85,11 @@ def changes(folder: Path, recipe: Recipe) -> dict[str, tuple[Any, Any]]:
         for name, value in here.items()
         if value != there.get(name) and name != "description"
     }
+
+
+def has_all(folder: Path, recipe: Recipe) -> bool:
+    """Tell whether a run has learnt all that a recipe asks for, wherever its text is by now."""
+    return has_ended(folder) and changes(folder, recipe).keys() <= {*TEXTS, "init"}
 
 
 def check_unchanged(folder: Path, recipe: Recipe) -> None:

@@ -117,7 +117,8 @@ class Run:
     ) -> list[dict[str, Any]]:
         """Return what the model makes of several texts as what `json.dumps` accepts.
 
-        That is a text, or all that `predict` says. See `generate`.
+        That is a text, with what is new in it apart if it goes on from a prompt, or all that
+        `predict` says. See `generate`.
         """
         from .tasks.task import Writing
 

@@ -51,7 +51,7 @@ def train(
     if recipe.init is not None:
         recipe = replace(recipe, model=runs.architecture(recipe.init, recipe.model))
     run_folder.check_free(folder, recipe, resume)
-    if run_folder.has_ended(folder) and not run_folder.changes(folder, recipe):
+    if run_folder.has_all(folder, recipe):
         print(f"The training in {folder} has already ended.")
         return runs.load(folder)
     # TensorFlow starts here, so that `--help` and most mistakes need not wait for it.
@@ -243,7 +243,8 @@ def _count(experiment: Experiment) -> tuple["State", int]:
 
     settings, learnt = experiment.recipe.train, experiment.learnt
     experiment.begin()
-    run_folder.go_on(experiment.folder, experiment.recipe, step=0)
+    with run_folder.alone(experiment.folder):
+        run_folder.go_on(experiment.folder, experiment.recipe, step=0)
     start = time.perf_counter()
     experiment.model.fit(learnt.pieces())
     seconds = time.perf_counter() - start

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, did_you_mean
+from ..errors import InputError, command, did_you_mean
 
 MOST_LABELS_NAMED = 12
 
@@ -207,7 +207,7 @@ def read_written(path: Path) -> list[str]:
         if not isinstance(text, str):
             raise InputError(
                 f'{path} line {number} is no object with a text, {{"prompt": ..., "text": ...}}; '
-                "give what `python generate.py RUN --json` prints of a run that writes."
+                f"give what `{command('generate', 'RUN', '--json')}` prints of a run that writes."
             )
         texts.append(text)
     return texts

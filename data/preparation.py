@@ -5,7 +5,6 @@ Each folder under `prepared/` is named by a digest of all that its content depen
 
 import hashlib
 import json
-import math
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ from .records import Kind, Record, Records
 from .sources import fetch, home
 from .text import Text
 
+_MOST_NUMBERED = 20  # classes whose names are numbers
 _PREPARATION = 6  # counts changes to what is made of the same sources
 
 
@@ -106,9 +106,9 @@ def own_records(
 
     Without a file for validation, that is a tenth, at least one. Of labels, pairs and tags it is
     drawn by the hash of what the system reads, as files may be sorted, and equal ones stay
-    together; each label keeps one for training, unless the labels are numbers that most texts have
-    alone. Of questions and dialogues it is the last tenth; those about one paragraph, and what
-    belongs to one dialogue, stay together where that is possible.
+    together; each label keeps one for training, unless the labels are numbers to be predicted. Of
+    questions and dialogues it is the last tenth; those about one paragraph, and what belongs to one
+    dialogue, stay together where that is possible.
 
     Raises:
         InputError: if a file cannot be read or used.
@@ -151,10 +151,10 @@ def _with_validation(examples: Sequence[Record], kind: Kind) -> dict[str, list[R
         return {"train": examples[:cut], "validation": examples[cut:]}
     field = {"labels": "text", "pairs": "source", "tags": "tokens"}[kind]
     texts = [json.dumps(example[field]) for example in examples]
-    labels: dict[str, set[str]] = {text: set() for text in texts}
+    labels: dict[str, Collection[str]] = dict.fromkeys(texts, ())
     if kind == "labels":
         for text, example in zip(texts, examples, strict=True):
-            labels[text].add(example["label"])
+            labels[text] = {*labels[text], example["label"]}
     held_out = _tenth(labels)
     splits: dict[str, list[Record]] = {"train": [], "validation": []}
     for text, example in zip(texts, examples, strict=True):
@@ -169,9 +169,8 @@ def _tenth(labels: Mapping[str, Collection[str]]) -> set[str]:
         labels: the labels of each text.
     """
     left = Counter(label for several in labels.values() for label in several)
-    lone = sum(number == 1 for number in left.values())
-    if 2 * lone > len(labels) and all(map(_is_number, left)):
-        left.clear()  # They are no classes.
+    if _are_numbers(left):
+        left.clear()
     drawn: set[str] = set()
     wanted = 0
     for number, text in enumerate(in_order_of_hash(labels)):
@@ -182,11 +181,13 @@ def _tenth(labels: Mapping[str, Collection[str]]) -> set[str]:
     return drawn
 
 
-def _is_number(written: str) -> bool:
+def _are_numbers(labels: Collection[str]) -> bool:
+    """Tell whether labels are numbers, more or finer ones than those that stand for classes."""
     try:
-        return math.isfinite(float(written))
+        numbers = list(map(float, labels))
     except ValueError:
         return False
+    return len(numbers) > _MOST_NUMBERED or not all(number.is_integer() for number in numbers)
 
 
 def _last_tenth(examples: Sequence[Record], field: str) -> int:

@@ -104,25 +104,27 @@ def score(
 
 
 def check_letters(references: Iterable[Sequence[str]], language: str) -> None:
-    """Refuse references in which ROUGE would find no word.
+    """Refuse references if ROUGE would find no word in half of them or more.
 
     Args:
         references: the references of each example.
         language: the code of their language.
 
     Raises:
-        InputError: if those of an example have letters or digits, and none that English has.
+        InputError: if those of so many examples have letters or digits, and none that English has.
     """
     if base_language(language) != "en":
         return
-    for several in references:
-        text = " ".join(several)
-        if any(map(str.isalnum, text)) and not _ENGLISH.search(text.lower()):
-            raise InputError(
-                f"the reference {text[:40]!r} has none of the letters a-z and digits that ROUGE of "
-                "English counts; give its language, such as zh, with --language, or for a run with "
-                "--data.language."
-            )
+    texts = [" ".join(several) for several in references]
+    unread = [
+        text for text in texts if any(map(str.isalnum, text)) and not _ENGLISH.search(text.lower())
+    ]
+    if unread and 2 * len(unread) >= len(texts):
+        raise InputError(
+            f"the reference {unread[0][:40]!r}, like {len(unread)} of {len(texts)}, has none of "
+            "the letters a-z and digits that ROUGE of English counts; give their language, such as "
+            "zh, with --language, or for a run with --data.language."
+        )
 
 
 def in_lines(text: str) -> str:

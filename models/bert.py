@@ -24,6 +24,7 @@ from keras import ops
 
 from . import attention
 from .blocks import EncoderBlock
+from .compiled import first_ids
 from .configs import BERTConfig
 from .layers import ACTIVATIONS, FeedForward, make_norm
 
@@ -140,7 +141,7 @@ class BERT(keras.Model):
         """Create all weights, by a call."""
         if not self.built:
             self.built = True  # or the call would come back here
-            self({"token_ids": ops.zeros((1, min(2, self.config.context_length)), "int32")})
+            self({"token_ids": first_ids(self.config.context_length)})
 
     def call(self, inputs: dict[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         """Predict masked tokens, and how two sentences belong together.

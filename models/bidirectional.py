@@ -17,6 +17,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from .compiled import first_ids
 from .configs import RNNEncoderConfig
 from .recurrence import CELLS, KERAS_LAYERS, has_gpu, run_layer
 
@@ -142,7 +143,7 @@ class RNNEncoder(keras.Model):
         """Create all weights, by a call."""
         if not self.built:
             self.built = True  # or the call would come back here
-            self(ops.zeros((1, min(2, self.config.context_length)), "int32"))
+            self(first_ids(self.config.context_length))
 
     def call(self, token_ids: Tensor, training: bool = False) -> Tensor:
         """Map token ids (B, T) to states (B, T, D)."""

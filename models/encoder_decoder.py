@@ -11,8 +11,7 @@ Shapes: B batch, S source positions, T positions, D width, V vocabulary.
 
 from typing import Any
 
-from keras import ops
-
+from .compiled import first_ids
 from .language_model import Cache, LanguageModel, Tensor
 
 Memory = Any
@@ -84,7 +83,7 @@ class EncoderDecoder(LanguageModel):
         """Create all weights, by a call."""
         if not self.built:
             self.built = True  # or the call would come back here
-            ids = ops.zeros((1, min(2, self.config.context_length)), "int32")
+            ids = first_ids(self.config.context_length)
             self({"source_ids": ids, "token_ids": ids})
 
     def call(self, inputs: dict[str, Tensor], training: bool = False) -> Tensor:

@@ -19,6 +19,7 @@ import numpy as np
 from keras import ops
 
 from .bidirectional import with_a_token
+from .compiled import first_ids
 
 Tensor = keras.KerasTensor
 LOWEST = np.finfo("float32").min
@@ -55,7 +56,7 @@ class _Head(keras.Model):
         """Create all weights, by a call."""
         if not self.built:
             self.built = True  # or the call would come back here
-            ids = ops.zeros((1, min(2, self.backbone.config.context_length)), "int32")
+            ids = first_ids(self.config.context_length)
             self({"token_ids": ids, "padding_mask": ops.ones_like(ids, "bool")})
 
     def states(self, inputs: Mapping[str, Tensor], training: bool = False) -> Tensor:
@@ -113,7 +114,7 @@ class TextHead(_Head):
     """
 
     def __init__(self, pooling: Pooling = "mean", **kwargs):
-        self.pooling = pooling  # before the symbolic call, which needs it
+        self.pooling = pooling  # before the call that creates the weights, which needs it
         super().__init__(**kwargs)
         if self._has_pooler:  # which is used, unlike the rest of what predicted tokens
             for variable in self.backbone.pooler.variables:

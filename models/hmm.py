@@ -30,8 +30,8 @@ from .language_model import Cache, LanguageModel, Tensor
 LOG_ZERO = -1e4
 """What passes for the logarithm of zero: with -inf, an impossible text would make NaNs."""
 SMALLEST = 1e-30
-"""The least that a matrix product of probabilities may be, or its logarithm would have no bounds:
-no token is given less."""
+"""The least that a matrix product of probabilities may be, as its logarithm must be finite.
+`HMM.logits` give no token less."""
 _DENSE = -40.0
 """Where all transitions have a logarithm above this, a matrix product can add up the paths: what is
 too small for it, next to the likeliest path, is too small to matter, too."""
@@ -102,8 +102,8 @@ class HMM(LanguageModel):
     ) -> tuple[Tensor, Cache]:
         """Return log P(z_{t+1} | x_1 ... x_t), (B, T, S), and the same after the last token.
 
-        The position `index` makes no difference to a Markov model. In training a state that is
-        1e30 times less likely than another passes for one that is just so much less likely.
+        The position `index` makes no difference to a Markov model. In training, a state that
+        is more than 1e30 times less likely than the likeliest is taken to be 1e30 times less so.
         """
         parameters = self.log_parameters()
         begin = self.initial_cache(ops.shape(token_ids)[0], 0) if cache is None else cache
@@ -465,6 +465,8 @@ def _pair_sums(log_matrix: Tensor, before: Tensor, after: Tensor) -> Tensor:
             terms = ops.exp(here[:, :, None] + log_matrix + there[:, None])  # (B, S, S)
             return total + ops.sum(terms, axis=0)
 
+        if not before.shape[1]:
+            return ops.zeros_like(log_matrix)
         return ops.fori_loop(0, before.shape[1], add, ops.zeros_like(log_matrix))
 
     def by_product() -> Tensor:

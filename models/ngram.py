@@ -169,7 +169,8 @@ class NGram:
     def initial_cache(self, batch_size: int, length: int) -> np.ndarray:
         """Return the memory before the first token, (B, tokens that matter) int32.
 
-        It is `PADDING`, with the end of a sentence as its last token if the model knows that.
+        It is `PADDING`, with the end of a sentence as its last token if the model knows that: every
+        text, or window of one, is taken for a beginning.
         """
         width = max(self.config.order - 1, self.config.cache_size)
         cache = np.full((batch_size, width), PADDING, np.int32)

@@ -76,8 +76,11 @@ def test_what_is_not_in_latin_letters_needs_its_language(language, prediction, r
     predictions, references = ["ok", prediction], ["ok", reference]
     scores = summarization.score(predictions, references, language)
     assert scores["ROUGE-L"].value == pytest.approx((1 + expected) / 2)
-    with pytest.raises(InputError, match=f"'{reference}' has none of .* --data.language"):
+    with pytest.raises(
+        InputError, match=f"'{reference}', like 1 of 2, has none of .* --data.language"
+    ):
         summarization.score(predictions, references)
+    assert summarization.score(["ok"] * 3, ["ok", "ok", reference])["ROUGE-L"].value > 0.6
     # What has no letters at all is no mistake, nor is one of several references.
     references = [["👍"], [reference, "ok"]]
     assert summarization.score(["ok", "ok"], references)["ROUGE-L"].value == 0.5
