@@ -142,6 +142,20 @@ def test_a_killed_training_resumes_to_the_same_weights(finished, small_text, tmp
         assert [int(row["step"]) for row in csv.DictReader(file)] == [20, 40, 60]
 
 
+def test_a_training_that_xla_compiles_resumes_to_the_same_weights(small_text, tmp_path, stop_at):
+    recipe = small_recipe(small_text, xla="on")
+    train(recipe, tmp_path / "whole")
+    stop_at(20)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "run")
+    stop_at(None)
+    train(recipe, tmp_path / "run", resume=True)
+    for resumed, uninterrupted in zip(
+        all_weights(tmp_path / "run"), all_weights(tmp_path / "whole"), strict=True
+    ):
+        np.testing.assert_array_equal(resumed, uninterrupted)
+
+
 def test_a_carried_state_resumes_to_the_same_weights_in_the_middle_of_a_pass(
     small_text, tmp_path, monkeypatch
 ):

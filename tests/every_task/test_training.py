@@ -85,6 +85,15 @@ def test_a_bert_trains_without_a_question_about_sentences(data, tmp_path):
     assert score.sentence_accuracy is None
 
 
+def test_a_bert_trains_on_the_order_of_sentences_and_on_whole_words(data, tmp_path):
+    masked = recipe_of("masked", data, steps=4, validate_every=4)
+    task = replace(masked.task, sentences="order", whole_words=True)
+    whole = replace(masked, task=task, data=replace(masked.data, tokenizer="wordpiece"))
+    score = train(whole, tmp_path / "run").report["validation"]
+    assert np.isfinite(score["loss"])
+    assert 0 <= score["sentence_accuracy"] <= 1
+
+
 def test_losses_by_name_train_in_half_precision_with_accumulation(data, tmp_path):
     halves = {"precision": "float16", "accumulate": 2, "steps": 4, "validate_every": 4}
     run = train(recipe_of("masked", data, **halves), tmp_path / "run")
