@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
-from .errors import InputError, TrainingStopped, did_you_mean
+from .errors import InputError, TrainingStopped, command, did_you_mean
 
 Options = TypeVar("Options")
 
@@ -131,7 +131,7 @@ def _in_one_sentence(error: Exception) -> tuple[str, int] | None:
 
 
 def parse(
-    options: type[Options] | Options, arguments: Sequence[str], prog: str, description: str
+    options: type[Options] | Options, arguments: Sequence[str], name: str, description: str
 ) -> Options:
     """Make a dataclass from command-line arguments, or print its `--help`.
 
@@ -139,7 +139,7 @@ def parse(
         options: a dataclass with a docstring below each field, or an instance that has the
             defaults.
         arguments: what came after the command's name.
-        prog: the command's name, for the help.
+        name: the command's name, such as "evaluate files", for the help.
         description: what the command does, for the help.
 
     Raises:
@@ -155,7 +155,7 @@ def parse(
         with contextlib.redirect_stderr(told):
             return tyro.cli(
                 kind,
-                prog=prog,
+                prog=command(*name.split()),
                 description=description,
                 args=list(arguments),
                 config=(tyro.conf.AvoidSubcommands,),

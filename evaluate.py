@@ -187,7 +187,7 @@ def main(arguments: Sequence[str]) -> None:
     if arguments and arguments[0] == "files":
         score_files.main(arguments[1:])
         return
-    options = parse(Options, arguments, "evaluate.py", _DESCRIPTION)
+    options = parse(Options, arguments, "evaluate", _DESCRIPTION)
     loaded = chosen(options.runs, need_data=options.text is None and options.name is None)
     baseline = chosen((options.baseline,), need_data=False)[0] if options.baseline else None
     if baseline:

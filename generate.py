@@ -75,7 +75,7 @@ class Options(Sampling):
 
 def main(arguments: Sequence[str]) -> None:
     """Run `python generate.py` with these arguments."""
-    options = parse(Options, arguments, "generate.py", "Ask a trained run, or let it write.")
+    options = parse(Options, arguments, "generate", "Ask a trained run, or let it write.")
     for name in ("max_tokens", "samples"):
         if getattr(options, name) < 1:
             raise InputError(

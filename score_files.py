@@ -112,7 +112,7 @@ Scorer = Callable[[Path], Report]
 
 def main(arguments: Sequence[str]) -> None:
     """Run `python evaluate.py files` with these arguments."""
-    options = parse(Options, arguments, "evaluate.py files", "Score files of your own.")
+    options = parse(Options, arguments, "evaluate files", "Score files of your own.")
     score = TASKS[options.task](options)
     result = score(options.predictions)
     baseline = score(options.baseline) if options.baseline else None

@@ -45,7 +45,7 @@ def parsed(arguments: Sequence[str]) -> tuple[Recipe, Options]:
     name, *rest = arguments
     recipe = recipes.find(name)
     before = _defaults(recipe, rest)
-    options = parse(before, rest, f"train.py {name}", recipe.description)
+    options = parse(before, rest, f"train {name}", recipe.description)
     _check_heeded(options, before)
     own = {part: getattr(options, part) for part in ("model", "data", "train", "task", "init")}
     if options.model_of:

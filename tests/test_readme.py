@@ -23,9 +23,9 @@ def test_the_options_of_a_command_in_the_readme_exist(script, arguments):
         if arguments:
             train_options.parsed(arguments)
     elif arguments[0] == "files":
-        parse(score_files.Options, arguments[1:], "", "")
+        parse(score_files.Options, arguments[1:], "evaluate files", "")
     else:
-        parse({"generate": generate, "evaluate": evaluate}[script].Options, arguments, "", "")
+        parse({"generate": generate, "evaluate": evaluate}[script].Options, arguments, script, "")
 
 
 def test_the_readme_shows_every_recipe_and_dataset():
