@@ -8,14 +8,13 @@ import pytest
 from keras import ops
 
 from kerazoo.errors import InputError
+from kerazoo.models.baum_welch import baum_welch, expected_counts
 from kerazoo.models.compiled import compiled
 from kerazoo.models.configs import HMMConfig
 from kerazoo.models.hmm import (
     HMM,
     Parameters,
     backward,
-    baum_welch,
-    expected_counts,
     forward,
     most_likely_tokens,
     posteriors,

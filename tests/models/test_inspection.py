@@ -8,7 +8,7 @@ from keras import ops
 from kerazoo.data import tokenizers
 from kerazoo.data.text import Text
 from kerazoo.errors import InputError
-from kerazoo.models import families, hmm
+from kerazoo.models import baum_welch, families, hmm
 from kerazoo.models.attention import CausalAttention, rotate
 from kerazoo.models.configs import (
     GPTConfig,
@@ -240,8 +240,8 @@ OF_AN_HMM = {
     "backward": lambda model: hmm.backward(model, TOKEN_IDS, None),
     "posteriors": lambda model: hmm.posteriors(model, TOKEN_IDS),
     "viterbi": lambda model: hmm.viterbi(model, TOKEN_IDS),
-    "expected_counts": lambda model: hmm.expected_counts(model, TOKEN_IDS),
-    "baum_welch": lambda model: hmm.baum_welch(model, TOKEN_IDS, 1),
+    "expected_counts": lambda model: baum_welch.expected_counts(model, TOKEN_IDS),
+    "baum_welch": lambda model: baum_welch.baum_welch(model, TOKEN_IDS, 1),
     "state_path": lambda model: state_path(model, TOKEN_IDS),
     "likely_tokens": lambda model: likely_tokens(model, None),
 }
