@@ -89,7 +89,10 @@ def changes(folder: Path, recipe: Recipe) -> dict[str, tuple[Any, Any]]:
 
 def has_all(folder: Path, recipe: Recipe) -> bool:
     """Tell whether a run has learnt all that a recipe asks for, wherever its text is by now."""
-    return has_ended(folder) and changes(folder, recipe).keys() <= {*TEXTS, "init"}
+    return has_ended(folder) and all(
+        name in (*TEXTS, "init") and before is not None and not Path(before).exists()
+        for name, (before, _) in changes(folder, recipe).items()
+    )
 
 
 def check_unchanged(folder: Path, recipe: Recipe) -> None:

@@ -224,6 +224,9 @@ def test_a_run_goes_on_where_it_and_all_that_it_needs_has_been_moved_to(
         other = replace(longer, data=replace(longer.data, **changed))
         with pytest.raises(InputError, match="is not what it was when the run began"):
             train(other, new / "run", resume=True)
+    other = replace(recipe_in(new), data=DataConfig(text=new / "c.txt", validation=new / "b.txt"))
+    with pytest.raises(InputError, match="nothing left to do"):
+        train(other, new / "run", resume=True)
     assert run_folder.has_ended(new / "run")
 
 
