@@ -6,7 +6,8 @@ after the other and one array of where each begins, both read as memory maps.
 
 What is as long as its neighbours needs little padding, so examples are sorted by length before they
 are cut into batches: not all of them, or every epoch would have the same batches, but a stretch of
-`CHUNK_BATCHES` batches at a time. Everything is a function of the seed and the step.
+`CHUNK_BATCHES` batches at a time, or of an epoch where that is shorter, as a batch of one example
+ten times over teaches little. Everything is a function of the seed and the step.
 
 Shapes: B batch, T positions.
 """
@@ -216,8 +217,9 @@ class Batches:
 
     def _shuffled(self, seed: int, first_batch: int) -> Iterator[np.ndarray]:
         """Yield the numbers of the examples of each batch."""
-        first_chunk, skipped = divmod(first_batch, CHUNK_BATCHES)
-        size = CHUNK_BATCHES * self.batch_size
+        of_chunk = min(CHUNK_BATCHES, max(1, len(self.lengths) // self.batch_size))
+        first_chunk, skipped = divmod(first_batch, of_chunk)
+        size = of_chunk * self.batch_size
         epochs: dict[int, np.ndarray] = {}
         chunk = first_chunk
         while True:
@@ -231,8 +233,8 @@ class Batches:
             numbers = [order[position[epoch == each]] for each, order in epochs.items()]
             numbers = np.concatenate(numbers)
             numbers = numbers[np.argsort(self.lengths[numbers], kind="stable")]
-            batches = numbers.reshape(CHUNK_BATCHES, self.batch_size)
-            order = np.random.default_rng((seed, chunk, 1)).permutation(CHUNK_BATCHES)
+            batches = numbers.reshape(of_chunk, self.batch_size)
+            order = np.random.default_rng((seed, chunk, 1)).permutation(of_chunk)
             yield from batches[order[skipped:]]
             chunk, skipped = chunk + 1, 0
 

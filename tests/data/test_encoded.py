@@ -162,9 +162,10 @@ def test_a_batch_is_a_function_of_seed_and_step(examples):
 @pytest.mark.parametrize(("examples", "batch_size"), [(1, 4), (7, 4), (512, 4), (300, 4), (999, 2)])
 def test_each_example_comes_once_an_epoch(examples, batch_size):
     batches = batches_of(some_column(examples), batch_size)
-    chunk = CHUNK_BATCHES * batch_size
+    of_chunk = min(CHUNK_BATCHES, max(1, examples // batch_size))
+    chunk = of_chunk * batch_size
     chunks = -(-3 * examples // chunk)
-    numbers = itertools.islice(batches._shuffled(1, 0), chunks * CHUNK_BATCHES)
+    numbers = itertools.islice(batches._shuffled(1, 0), chunks * of_chunk)
     counts = np.bincount(np.concatenate(list(numbers)), minlength=examples)
     whole, rest = divmod(chunks * chunk, examples)
     assert set(counts) <= {whole, whole + 1}
@@ -177,6 +178,12 @@ def test_epochs_and_chunks_differ():
     assert (np.sort(one, axis=None) == np.sort(two, axis=None)).all()
     assert (one != two).any()
     assert {frozenset(batch) for batch in one.tolist()} != {frozenset(b) for b in two.tolist()}
+
+
+def test_few_examples_are_not_sorted_next_to_their_copies():
+    batches = Batches(np.arange(100), most=100, batch_size=32, fill=lambda numbers, length: numbers)
+    for batch in itertools.islice(batches._shuffled(0, 0), 60):
+        assert len(set(batch.tolist())) > 16  # of two epochs at the most
 
 
 def test_batches_of_about_one_length_have_little_padding():
