@@ -45,7 +45,7 @@ def make_sampler(sampling: Sampling, vocab_size: int) -> "keras_nlp.samplers.Sam
     if sampling.sampler == "top-p":
         return samplers.TopPSampler(sampling.p, seed=seed, temperature=temperature)
     if sampling.sampler == "beam":
-        return samplers.BeamSampler(min(sampling.num_beams, vocab_size))
+        return samplers.BeamSampler(min(sampling.num_beams, vocab_size), return_all_beams=True)
     if sampling.sampler == "contrastive":
         return samplers.ContrastiveSampler(min(sampling.candidates, vocab_size), sampling.alpha)
     return samplers.RandomSampler(seed, temperature=temperature)
@@ -70,8 +70,8 @@ def generate(
         stop: called after each stretch with the rows so far, prompts included; generation ends
             when it returns True. Beam and contrastive search call it once, at the end.
         source: what an encoder-decoder reads, a row for each prompt, padded on the right.
-        end_id: the token that ends a row; with it, beam search compares texts that have ended as
-            they are with longer ones. (It looks for the likeliest, which favours short ones.)
+        end_id: the token that ends a row; with it, beam search compares texts that have ended with
+            longer ones, see `Sampling.length_penalty`.
 
     Returns:
         For each prompt its ids and the new ones, (length + max_new_tokens,), fewer if `stop` said
@@ -131,7 +131,7 @@ class _Generator:
     """The compiled parts of generation, and the loops around them."""
 
     def __init__(self, model: LanguageModel, sampling: Sampling, end_id: int | None):
-        self.model, self.end_id = model, end_id
+        self.model, self.sampling, self.end_id = model, sampling, end_id
         self.keras_model = model if isinstance(model, keras.Model) else None  # has variables
         self.sampler = make_sampler(sampling, model.config.vocab_size)
         width = sampling.num_beams if sampling.sampler == "beam" else sampling.candidates
@@ -272,9 +272,11 @@ class _Generator:
     def _search_further(self, tokens: np.ndarray, total: int, source: Source | None) -> np.ndarray:
         """Continue (B, T) tokens to `total`, or as far as the model's limit allows at once."""
         limit, start = self.model.max_length, 0
-        if limit and total > limit:
+        # Beam search does not read the last token; contrastive search reads all that it might add.
+        most = limit and limit + (self.sampling.sampler == "beam")
+        if limit and total > most:
             start = max(0, tokens.shape[1] - max(1, limit // 2))
-            total = min(total, start + limit)
+            total = min(total, start + most)
         prompt = tokens[:, start:]
         room = np.full((len(tokens), total - tokens.shape[1]), -1, np.int32)  # -1 is no token
         found = self._search(prompt, room, source)
@@ -304,7 +306,7 @@ class _Generator:
                 logits = ops.where(has_ended, certain, logits)
             return logits, states[:, 0], cache
 
-        return self.sampler(
+        found = self.sampler(
             step,
             tokens,
             cache=cache,
@@ -314,6 +316,9 @@ class _Generator:
             hidden_states=ops.concatenate(hidden, axis=1),
             model=self.keras_model,
         )
+        if self.sampling.sampler != "beam":
+            return found
+        return _best(*found, length, self.end_id, self.sampling.length_penalty)
 
     def _begin_search(
         self, batch_size: int, length: int, source: Source | None
@@ -339,6 +344,27 @@ class _Generator:
             return states, cache
 
         return go_on, cache
+
+
+def _best(
+    tokens: Tensor, log_probs: Tensor, start: int, end_id: int | None, length_penalty: float
+) -> Tensor:
+    """Return the best of the texts that beam search has found, (B, T).
+
+    Args:
+        tokens: the texts (B, W, T).
+        log_probs: of what was added to each, (B, W) float32.
+        start: where that begins.
+        end_id: ends a text; None: all are equally long.
+        length_penalty: as in `Sampling`; the end counts as one of the tokens.
+    """
+    if end_id is not None:
+        is_end = ops.cast(tokens[..., start:] == end_id, "int32")
+        ends_before = ops.cumsum(is_end, axis=-1) - is_end
+        lengths = ops.sum(ops.cast(ends_before == 0, "float32"), axis=-1)  # (B, W)
+        log_probs = log_probs / lengths**length_penalty
+    best = ops.argmax(log_probs, axis=-1)[:, None, None]  # (B, 1, 1)
+    return ops.take_along_axis(tokens, best, axis=1)[:, 0]
 
 
 def side_by_side(rows: Sequence[np.ndarray], length: int = 0) -> Source:

@@ -11,7 +11,7 @@ HEEDED: dict[SamplerKind, tuple[str, ...]] = {
     "temperature": ("temperature",),
     "top-k": ("temperature", "k"),
     "top-p": ("temperature", "p"),
-    "beam": ("num_beams",),
+    "beam": ("num_beams", "length_penalty"),
     "contrastive": ("candidates", "alpha"),
 }
 """What each way of choosing knows of; all may be given a seed."""
@@ -33,6 +33,10 @@ class Sampling:
     """Probability that the tokens top-p chooses from have together."""
     num_beams: int = 4
     """Texts that beam search keeps."""
+    length_penalty: float = 1.0
+    """Beam search chooses the text with the highest logarithm of its probability, divided by its
+    length to this power; with 0 the likeliest, which is often too short (after Wu et al. 2016,
+    section 7, without their constant)."""
     candidates: int = 4
     """Contrastive search: tokens compared at each step."""
     alpha: float = 0.6
@@ -45,6 +49,8 @@ class Sampling:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"--{name.replace('_', '-')} is {value}; it must be above 0.")
+        if not self.length_penalty >= 0:
+            raise InputError(f"--length-penalty is {self.length_penalty}; it must be at least 0.")
         for name in ("p", "alpha"):
             if not 0 < getattr(self, name) <= 1:
                 raise InputError(

@@ -102,6 +102,31 @@ def test_beam_search_finds_a_text_at_least_as_likely_as_the_greedy_one(model):
     assert log_probability(beam) >= log_probability(greedy) - 1e-4
 
 
+@pytest.mark.parametrize(
+    ("penalty", "end_id", "expected"), [(0, 0, 5), (0.5, 0, 5), (1, 0, 6), (1, None, 5)]
+)
+def test_the_best_text_depends_on_the_length_penalty(penalty, end_id, expected):
+    texts = np.array([[[1, 2, 5, 0, 0, 0], [1, 2, 6, 7, 8, 0], [1, 2, 9, 9, 9, 9]]])
+    log_probs = np.array([[-2.0, -3.0, -9.0]], "float32")  # of 2, 4 and 4 new tokens
+    best = decoding._best(texts, log_probs, 2, end_id, penalty)
+    assert np.asarray(best)[0, 2] == expected
+
+
+def test_beam_search_weighs_probability_against_length(model):
+    def log_probability(row):
+        return float(np.sum(np.asarray(model.token_log_probs(row[None]))[0, 1:]))
+
+    def found(penalty):
+        sampling = Sampling("beam", num_beams=4, length_penalty=penalty)
+        rows = [generate(model, [np.array([n])], 12, sampling, end_id=0)[0] for n in range(1, V)]
+        return [(log_probability(row), len(row) - 1) for row in rows]
+
+    likeliest, per_token = found(0.0), found(1.0)
+    for (most, at_length), (total, length) in zip(likeliest, per_token, strict=True):
+        assert most >= total - 1e-4
+        assert total / length >= most / at_length - 1e-4
+
+
 def test_text_goes_on_beyond_the_context(model):
     long_prompt = np.arange(100) % V
     for sampler in ("greedy", "beam"):
@@ -118,9 +143,10 @@ def test_a_long_prompt_in_a_batch_goes_on_as_it_would_alone(model, sampler):
         assert found.tolist() == alone.tolist()
 
 
-def test_a_full_context_is_used_before_it_is_moved(model):
-    # The token at position 39 is predicted from all 39 before it, also at the limit of 40.
-    (row,) = generate(model, [PROMPTS[0]], 38, Sampling("greedy"))
+@pytest.mark.parametrize("sampling", [Sampling("greedy"), Sampling("beam", num_beams=1)])
+def test_a_full_context_is_used_before_it_is_moved(model, sampling):
+    # The token at position 40 is predicted from all 40 before it, which is the limit.
+    (row,) = generate(model, [PROMPTS[0]], 38, sampling)
     assert row.tolist() == likeliest(model, PROMPTS[0], 38)
 
 

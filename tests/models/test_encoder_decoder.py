@@ -427,7 +427,8 @@ def test_a_wide_beam_finds_the_likeliest_of_all_texts_that_end(name):
     for row, (prompt, end_id) in enumerate(zip(PROMPTS, (0, 5, 7), strict=True)):
         of_row = row_of(source, row)
         expected = likeliest_of_all(model, of_row, prompt, end_id, 2)
-        sampling = Sampling("beam", num_beams=V)  # one for each text of a token: nothing is lost
+        # One beam for each text of a token: nothing is lost.
+        sampling = Sampling("beam", num_beams=V, length_penalty=0)
         (found,) = generate(model, [prompt], 2, sampling, source=of_row, end_id=end_id)
         assert found[len(prompt) :].tolist() == list(expected)
         lengths.add(len(expected))
