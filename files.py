@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import secrets
 import shutil
 import tempfile
 import time
@@ -47,7 +48,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         return
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{os.getpid()}-{path.name}")
+    scratch = path.with_name(f".{secrets.token_hex(8)}-{path.name}")
     _sweep(path.parent.glob(f".*-{glob.escape(path.name)}"))
     try:
         yield scratch
@@ -60,7 +61,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def is_scratch(name: str) -> bool:
     """Tell whether a file of that name is what `whole_file` left when its process was killed."""
-    return re.fullmatch(r"\.\d+-.+", name) is not None
+    return re.fullmatch(r"\.[0-9a-f]+-.+", name) is not None
 
 
 def _sweep(scratch: Iterable[Path]) -> None:
@@ -72,9 +73,12 @@ def _sweep(scratch: Iterable[Path]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file, whole or not at all."""
+    """Write a UTF-8 text file, whole or not at all.
+
+    What UTF-8 lacks, as file names may have that are no UTF-8, is written as JSON does: \\udcff.
+    """
     with whole_file(path) as scratch:
-        scratch.write_text(text, encoding="utf-8", newline="")
+        scratch.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
 
 
 def write_json(path: Path, content: Any) -> None:

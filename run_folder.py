@@ -135,6 +135,21 @@ def has_ended(folder: Path) -> bool:
     return (folder / "report.json").is_file()
 
 
+def has_outlived_its_init(folder: Path, recipe: Recipe) -> bool:
+    """Tell whether the pretrained run is gone, but the run in the folder can go on without.
+
+    It has weights of its own then. What of them learns must not depend on the pretrained run, as it
+    does under freezing and LoRA, which let new tokens learn.
+    """
+    return (
+        recipe.init is not None
+        and not Path(recipe.init).exists()
+        and not (recipe.train.frozen or recipe.train.lora_rank)
+        and (folder / "config.json").is_file()
+        and (has_ended(folder) or any(folder.glob("checkpoints/step-*")))
+    )
+
+
 def go_on(folder: Path, recipe: Recipe, step: int) -> None:
     """Write down, and print, what changes in a run from a step on; nothing if nothing does.
 

@@ -48,8 +48,11 @@ def train(
         TrainingStopped: if the loss becomes NaN.
     """
     folder = Path(folder)
+    begins_from = recipe.init
+    if resume and run_folder.has_outlived_its_init(folder, recipe):
+        begins_from = None
     if recipe.init is not None:
-        recipe = replace(recipe, model=runs.architecture(recipe.init, recipe.model))
+        recipe = replace(recipe, model=runs.architecture(begins_from or folder, recipe.model))
     run_folder.check_free(folder, recipe, resume)
     if run_folder.has_all(folder, recipe):
         print(f"The training in {folder} has already ended.")
@@ -72,7 +75,7 @@ def train(
             f"'{corpus.name}' is for testing only and has nothing to learn from; train on another "
             f"dataset, and score the run with `{scoring}`."
         )
-    pretrained = runs.load(recipe.init) if recipe.init is not None else None
+    pretrained = runs.load(begins_from) if begins_from is not None else None
     if resume and (folder / "config.json").is_file():
         tokenizer = tokenizers.Tokenizer.load(folder / "tokenizer.json")
     elif pretrained is not None:

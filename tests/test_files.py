@@ -1,3 +1,4 @@
+import json
 import os
 import threading
 import time
@@ -11,6 +12,7 @@ from kerazoo.files import (
     is_scratch,
     whole_file,
     whole_folder,
+    write_json,
     write_text,
 )
 
@@ -43,6 +45,15 @@ def test_a_link_stays_one(tmp_path):
     write_text(link, "new")
     assert link.is_symlink()
     assert (tmp_path / "there" / "run-3.txt").read_text() == "new"
+
+
+def test_a_name_that_is_no_utf_8_comes_back_from_json(tmp_path):
+    name = os.fsdecode(b"caf\xe9.txt") if os.name != "nt" else "caf\udce9.txt"
+    write_json(tmp_path / "a.json", {"file": name, "中": "\\"})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {
+        "file": name,
+        "中": "\\",
+    }
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")

@@ -230,6 +230,27 @@ def test_a_run_goes_on_where_it_and_all_that_it_needs_has_been_moved_to(
     assert run_folder.has_ended(new / "run")
 
 
+def test_a_run_that_has_begun_does_not_need_the_pretrained_one_any_more(
+    small_text, tmp_path, stop_at
+):
+    recipe = replace(recipe_of(small_text, steps=4), init=tmp_path / "pretrained")
+    train(recipe_of(small_text, steps=2), tmp_path / "pretrained")
+    expected = train(recipe, tmp_path / "without a break")
+    stop_at(2)
+    for name, settings in {"run": {}, "frozen": {"frozen": 1}}.items():
+        with pytest.raises(KeyboardInterrupt):
+            train(with_other(recipe, **settings), tmp_path / name)
+    stop_at(None)
+    shutil.rmtree(tmp_path / "pretrained")
+    run = train(recipe, tmp_path / "run", resume=True)
+    assert run.report["validation"] == expected.report["validation"]
+    assert train(recipe, tmp_path / "run", resume=True).report == run.report
+    with pytest.raises(InputError, match="no run folder.*pretrained"):
+        train(with_other(recipe, frozen=1), tmp_path / "frozen", resume=True)
+    with pytest.raises(InputError, match="no run folder.*pretrained"):
+        train(recipe, tmp_path / "another", resume=True)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
