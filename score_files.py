@@ -11,7 +11,7 @@
                            `generate.py --json` wrote; --training shows copies
 
 References are a file of the same kind, or, for translation, summarization and dialogue, several; a
-blank line in one of several says that there is none.
+blank line in one of several says that there is none, in all that a dialogue ends.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ from .data.text import Text
 from .errors import InputError
 from .files import write_json
 from .metrics import report as reporting
-from .metrics.languages import base_language
+from .metrics.languages import base_language, check_spaces
 from .metrics.report import Report
 
 
@@ -52,13 +52,13 @@ class Options:
     """What the system said."""
     references: tyro.conf.UseAppendAction[tuple[tuple[Path, ...], ...]] = ()
     """What is right; for translation, summarization and dialogue, several files may say it, and a
-    blank line in one says that there is none. Without it, for tagging, the last but one column of
-    the predictions."""
+    blank line in one says that there is none, in all that a dialogue ends. Without it, for tagging,
+    the last but one column of the predictions."""
     baseline: Path | None = None
     """What another system said of the same examples, to compare with."""
     language: str = "en"
-    """The code of the language, such as en, zh or es; what a word is depends on it. For BLEU,
-    de-x-tok is German whose words stand apart already."""
+    """The code of the language, such as en, zh or es; what a word is depends on it. Languages
+    without spaces need it. For BLEU, de-x-tok is German whose words stand apart already."""
     metrics: tuple[str, ...] = ()
     """Which scores to show, such as bleu, f1-macro or, of a label, f1-spam; without it, all."""
     labels: tuple[str, ...] = ()
@@ -135,6 +135,7 @@ def _translation(options: Options) -> Scorer:
 
     metrics = reporting.chosen(options.metrics, list(translation.METRICS))
     references, gold_path = _several_references(options), _reference_paths(options)[0]
+    check_spaces(chain(*references), options.language)
 
     def score(path: Path) -> Report:
         predictions = files.read_lines(path)
@@ -262,6 +263,7 @@ def _qa(options: Options) -> Scorer:
 
     gold_path = _one_reference(options)
     questions = files.read_questions(gold_path)
+    check_spaces(chain(*questions.answers.values()), options.language)
     is_answered = all(questions.answers.values())
     rules = question_answering.rules_for(options.language, is_answered)
     if questions.is_version_2:
@@ -284,13 +286,8 @@ def _dialogue(options: Options) -> Scorer:
     from .metrics import dialogue
 
     references, gold_path = _lines_of_references(options), _reference_paths(options)[0]
-    ends = [not several[0].strip() for several in references]
-    for number, (several, is_end) in enumerate(zip(references, ends, strict=True), start=1):
-        if is_end and any(map(str.strip, several)):
-            raise InputError(
-                f"line {number} of the references has a response in one file where {gold_path} "
-                "ends a dialogue; give as many lines for each dialogue in all of them."
-            )
+    check_spaces(chain(*references), options.language)
+    ends = [not any(map(str.strip, several)) for several in references]
     turns = [n for n, is_end in enumerate(ends) if not is_end]
     dialogues = [n - k for k, n in enumerate(turns)]  # blank lines before the turn
 
@@ -319,16 +316,23 @@ def _generation(options: Options) -> Scorer:
     from .metrics import generation
 
     training = Text.of(options.training) if options.training else None
+    texts = {path: _written(path) for path in (options.predictions, options.baseline) if path}
+    for path, some in texts.items():
+        files.check_as_many(path, some, options.predictions, texts[options.predictions])
+        check_spaces(some, options.language)
 
     def score(path: Path) -> Report:
-        if path.suffix.lower() == ".jsonl":
-            texts = files.read_written(path)
-        else:
-            texts = [_with_new_lines(line) for line in files.read_lines(path)]
         pieces = training.pieces() if training else None
-        return Report(generation.score(texts, options.language, pieces))
+        return Report(generation.score(texts[path], options.language, pieces))
 
     return score
+
+
+def _written(path: Path) -> list[str]:
+    """Return the texts of a file, one a line."""
+    if path.suffix.lower() == ".jsonl":
+        return files.read_written(path)
+    return [_with_new_lines(line) for line in files.read_lines(path)]
 
 
 TASKS: dict[str, Callable[[Options], Scorer]] = {

@@ -6,6 +6,7 @@ What is wrong in a file is told with the number of its line.
 import codecs
 import json
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -83,8 +84,8 @@ def read_lines(path: Path) -> list[str]:
 def read_labels(path: Path) -> tuple[list[str], list[float]]:
     """Return the labels of a file that has one a line, and how sure the system was of each.
 
-    Confidences, from 0 to 1, stand behind the labels and a tab; all have one or none has, and then
-    none is returned.
+    White space around a label is no part of it. Confidences, from 0 to 1, stand behind the labels
+    and a tab; all have one or none has, and then none is returned.
 
     Raises:
         InputError: if the file cannot be read, a line has no label, or a line has no such
@@ -95,11 +96,11 @@ def read_labels(path: Path) -> tuple[list[str], list[float]]:
         if not line.partition("\t")[0].strip():
             raise InputError(f"{path} line {number} has no label; give each line one.")
     if not any("\t" in line for line in lines):
-        return lines, []
+        return [line.strip() for line in lines], []
     labels, confidences = [], []
     for number, line in enumerate(lines, start=1):
         label, _, written = line.partition("\t")
-        labels.append(label)
+        labels.append(label.strip())
         confidences.append(_number(written))
         if not 0 <= confidences[-1] <= 1:
             raise InputError(
@@ -148,7 +149,8 @@ def read_questions(path: Path) -> Questions:
     """Return the questions of a file in SQuAD's format, and their right answers.
 
     Raises:
-        InputError: if the file cannot be read, has another format, or two questions have one id.
+        InputError: if the file cannot be read, has another format, two questions have one id, or an
+            answer is no text.
     """
     content = read_json(path)
     answers: dict[str, tuple[str, ...]] = {}
@@ -156,20 +158,21 @@ def read_questions(path: Path) -> Questions:
         for article in content["data"]:
             for paragraph in article["paragraphs"]:
                 for question in paragraph["qas"]:
-                    texts = [str(answer["text"]) for answer in question["answers"]]
+                    texts = [answer["text"] for answer in question["answers"]]
                     has_none, key = question.get("is_impossible"), str(question["id"])
                     if key in answers:
                         raise InputError(
                             f"{path} has two questions with the id '{key}'; give each its own."
                         )
+                    _check_texts(path, key, texts)
                     answers[key] = () if has_none else tuple(texts)
     except (KeyError, TypeError, AttributeError):
         raise InputError(
             f"{path} is not in SQuAD's format; it must have data, in it paragraphs, in them qas "
             "with id and answers."
         ) from None
-    is_version_2 = str(content.get("version")).startswith(("2", "v2")) or () in answers.values()
-    return Questions(answers, is_version_2)
+    has_version_2 = re.match(r"v?2(\.|$)", str(content.get("version"))) is not None
+    return Questions(answers, has_version_2 or () in answers.values())
 
 
 def read_answers(path: Path) -> dict[str, str]:
@@ -182,9 +185,13 @@ def read_answers(path: Path) -> dict[str, str]:
     if not isinstance(answers, dict):
         raise InputError(f'{path} has no answers by id; give {{"ID": "ANSWER", ...}}.')
     for key, answer in answers.items():
-        if not isinstance(answer, str):
-            raise InputError(f"{path} has an answer to '{key}' that is no text; put it in quotes.")
+        _check_texts(path, key, [answer])
     return answers
+
+
+def _check_texts(path: Path, key: str, answers: Sequence[object]) -> None:
+    if not all(isinstance(answer, str) for answer in answers):
+        raise InputError(f"{path} has an answer to '{key}' that is no text; put it in quotes.")
 
 
 def read_written(path: Path) -> list[str]:

@@ -11,7 +11,8 @@ Letters: N predictions, B bins.
 import numpy as np
 
 NUM_BINS = 15
-SIGNATURE = f"Guo et al. 2017|bins:{NUM_BINS} of equal width"
+SIGNATURE = f"Guo et al. 2017|bins:{NUM_BINS} of equal width|biased upwards, draws more so"
+"""Chance alone makes the gap of a bin larger than zero, and drawing adds chance to chance."""
 
 
 def bins_of(confidences: np.ndarray) -> np.ndarray:

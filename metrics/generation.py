@@ -12,6 +12,7 @@ Letters: N texts, n tokens in a run.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -80,7 +81,8 @@ def distinct(tokens: Sequence[Sequence[str]], n: int, groups: Sequence[int] | No
     """Return the number of different runs of n tokens in all texts, for each one that there is.
 
     Texts that were drawn twice would have nothing new the second time, so the interval comes from
-    draws of how much each text counts (the jackknife's influence, Efron 1982), which add up.
+    draws of how much each text counts (the jackknife's influence, Efron 1982), which add up; a sum
+    below 0 or above 1 is taken for 0 or 1.
 
     >>> distinct([["a", "b"], ["a", "c"]], n=1).value
     0.75
@@ -106,7 +108,9 @@ def distinct(tokens: Sequence[Sequence[str]], n: int, groups: Sequence[int] | No
         if total > each.total():
             influences[k] = value - (different - own) / (total - each.total())
     influences *= len(counts) - 1
-    return mean_score(value + influences - influences.mean(), f"n:{n}|tok:as BLEU")
+    values = value + influences - influences.mean()
+    score = mean_score(values, f"n:{n}|tok:as BLEU|draws:jackknife influences")
+    return replace(score, drawn=np.clip(score.drawn, 0, 1), num_counted=sum(map(bool, counts)))
 
 
 def self_bleu(texts: Sequence[str], language: str = "en") -> Score:
@@ -131,16 +135,18 @@ def self_bleu(texts: Sequence[str], language: str = "en") -> Score:
         for run, count in each["ref_ngrams"].items():
             pair = highest.setdefault(run, [0, 0])
             pair[:] = sorted((*pair, count))[1:]
-    lengths = [each["ref_lens"][0] for each in known]
+    lengths = Counter(each["ref_lens"][0] for each in known)
     values = []
-    for k, (text, each) in enumerate(zip(prepared, known, strict=True)):
+    for text, each in zip(prepared, known, strict=True):
         others = {}
         for run, count in each["ref_ngrams"].items():
             second, first = highest[run]
             if count_elsewhere := second if count == first else first:
                 others[run] = count_elsewhere
+        own = each["ref_lens"][0]
+        others_lengths = [length for length, count in lengths.items() if count > (length == own)]
         statistics = metric._compute_segment_statistics(
-            text, {"ref_ngrams": others, "ref_lens": lengths[:k] + lengths[k + 1 :]}
+            text, {"ref_ngrams": others, "ref_lens": others_lengths}
         )
         values.append(metric._compute_score_from_stats(statistics).score / 100)
     if len(texts) < 2:

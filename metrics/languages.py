@@ -2,11 +2,16 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from ..errors import InputError
 
 UNSPACED = frozenset({"zh", "ja", "th", "lo", "km", "my"})
 """Chinese, Japanese, Thai, Lao, Khmer and Burmese are scored character by character."""
+_UNSPACED_LETTERS = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]"
+)
+"""Thai and Lao, Burmese, Khmer, kana, Chinese characters."""
 
 
 def base_language(code: str) -> str:
@@ -22,6 +27,38 @@ def base_language(code: str) -> str:
     if not re.fullmatch("[a-z]{2,3}", base):
         raise InputError(f"the language is '{code}'; give its code, such as en, zh or zh-CN.")
     return _TWO_LETTERS.get(base, base)
+
+
+def check_spaces(texts: Iterable[str], language: str) -> None:
+    """Refuse texts as English if half of them or more are in letters of `UNSPACED` languages.
+
+    What stands between their spaces would be taken for a word.
+
+    >>> check_spaces(["我爱北京。", "ok"], "en")
+    Traceback (most recent call last):
+    kerazoo.errors.InputError: the text '我爱北京。', like 1 of 2, is in letters of a language ...
+
+    Args:
+        texts: the texts; those without letters do not count.
+        language: the code of their language.
+
+    Raises:
+        InputError: if that is English, and most letters in so many texts are none of it.
+    """
+    if base_language(language) != "en":
+        return
+    written = [text for text in texts if any(map(str.isalpha, text))]
+    unspaced = [
+        text
+        for text in written
+        if 2 * len(_UNSPACED_LETTERS.findall(text)) > sum(map(str.isalpha, text))
+    ]
+    if unspaced and 2 * len(unspaced) >= len(written):
+        raise InputError(
+            f"the text {unspaced[0][:40]!r}, like {len(unspaced)} of {len(written)}, is in "
+            "letters of a language without spaces, and would be scored as English; give its "
+            "language with --language, such as zh, or zh-x-tok if its words stand apart already."
+        )
 
 
 def is_tokenised(code: str) -> bool:

@@ -51,9 +51,9 @@ def score(predictions: Sequence[float], references: Sequence[float]) -> dict[str
         "Spearman": _correlation(stats.spearmanr, x, y),
     }
     errors = np.stack([(x - y) ** 2, np.abs(x - y)], axis=1)  # (N, 2)
-    x, y = x - x.mean(), y - y.mean()  # correlations stay, rounding errors shrink
+    centred = x - x.mean(), y - y.mean()  # correlations stay, rounding errors shrink
     parts = [
-        (counts @ errors / len(x), _pearson(counts, x, y), _spearman(counts, x, y))
+        (counts @ errors / len(x), _pearson(counts, *centred), _spearman(counts, x, y))
         for counts in draws(len(x))
     ]
     drawn_errors, pearson, spearman = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -6,6 +6,7 @@ with its interval and p-value. Below it stands how the numbers were computed.
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -155,8 +156,10 @@ def shown(score: Score) -> str:
 def _digits(score: Score) -> int:
     if score.scale == 100:
         return 2
-    small = 0 < abs(score.value) < 0.001  # such as squared errors of small numbers
-    return 3 - math.floor(math.log10(abs(score.value))) if small else 4
+    if not 0 < abs(score.value) < math.inf:
+        return 4
+    power = math.floor(math.log10(abs(score.value)))  # small or large such as squared errors
+    return 3 - power if power < -3 else min(4, max(0, 7 - power))
 
 
 def _shown(score: Score | Difference, digits: int, sign: str = "") -> tuple[str, str]:
@@ -198,7 +201,7 @@ def confusion_table(labels: Sequence[str], matrix: np.ndarray) -> Table:
 
 def _table(first: str, *others: str | Text) -> Table:
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    shown.add_column(first)
+    shown.add_column(first, overflow="fold")
     for name in others:
         shown.add_column(name, justify="right", no_wrap=True)
     return shown
@@ -235,37 +238,54 @@ def parts(
     yield table(lines)
     if report.classes:
         yield class_table(report.classes, baseline.classes if baseline else None)
-    notes = (*report.notes, *(baseline.notes if baseline else ()))
+    notes = _notes(report, baseline)
     if report.confusion and len(report.confusion[0]) <= MOST_LABELS_SHOWN:
         yield confusion_table(*report.confusion)
     elif report.confusion:
-        notes += (
+        notes.append(
             f"The confusion matrix is not shown, as it has {len(report.confusion[0]):,} labels and "
-            f"there is room for {MOST_LABELS_SHOWN}; --json FILE writes it.",
+            f"there is room for {MOST_LABELS_SHOWN}; --json FILE writes it."
         )
-    yield from (*remarks(lines), *dict.fromkeys(notes))
+    yield from (*remarks(lines), *notes)
+
+
+def _notes(report: Report, baseline: Report | None) -> list[str]:
+    return list(dict.fromkeys((*report.notes, *(baseline.notes if baseline else ()))))
 
 
 def show(shown: Iterable[Table | str]) -> None:
     """Print tables and sentences; a narrow terminal wraps their lines and hides nothing."""
     console = Console()
-    console.width = max(console.width, LEAST_WIDTH)
+    width = max(console.width, LEAST_WIDTH)
     for part in shown:
         if isinstance(part, str):
             print(part)
         else:
+            console.width = max(width, _least_width(console, part))
             console.print(part)
+
+
+def _least_width(console: Console, shown: Table) -> int:
+    """Return the characters in a line that a table needs; with fewer, rich cuts cells off."""
+    unlimited = console.options.update(max_width=sys.maxsize)
+    width = console.measure(shown, options=unlimited).maximum
+    for column in shown.columns:
+        if not column.no_wrap:  # its cells need room for their longest word alone
+            cells = (column.header, *column.cells)
+            sizes = [console.measure(cell, options=unlimited) for cell in cells]
+            width -= max(size.maximum for size in sizes) - max(size.minimum for size in sizes)
+    return width
 
 
 def to_json(
     lines: Sequence[Line], report: Report, baseline: Report | None = None
 ) -> dict[str, Any]:
-    """Return the scores, the intervals and what they were computed from.
+    """Return the scores, the intervals, what they were computed from, and the notes.
 
     Args:
         lines: what `compare` made of the scores.
         report: the system's scores.
-        baseline: those of the system that its classes are compared with.
+        baseline: those of the system that it is compared with.
     """
     scores = {line.name: _line_to_json(line) for line in lines}
     content: dict[str, Any] = {"examples": lines[0].score.num_examples, "scores": scores}
@@ -277,6 +297,8 @@ def to_json(
     if report.confusion:
         labels, matrix = report.confusion
         content["confusion"] = {"labels": labels, "matrix": matrix.tolist()}
+    if notes := _notes(report, baseline):
+        content["notes"] = notes
     return content
 
 
@@ -284,7 +306,7 @@ def _line_to_json(line: Line) -> dict[str, Any]:
     content = line.score.to_json()
     if line.difference:
         content["baseline"] = line.baseline.to_json()
-        content["difference"] = line.difference.to_json()
+        content["difference"] = {**line.difference.to_json(), "test": line.score.TEST}
     return content
 
 

@@ -36,6 +36,7 @@ class Score:
         num_examples: how many examples it was computed from.
         signature: the tool, its version and its settings.
         scale: 100 where the tool counts in hundredths, as BLEU does; 1 elsewhere.
+        num_counted: how many of the examples have a part in it; None where all have.
     """
 
     value: float
@@ -43,14 +44,19 @@ class Score:
     num_examples: int
     signature: str = ""
     scale: int = 1
+    num_counted: int | None = None
 
     TEST: ClassVar[str] = f"paired bootstrap, {NUM_DRAWS:,} draws"
     """Where the p-value of a difference comes from."""
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval; None where there are no two examples to draw from."""
-        return None if self.num_examples < 2 else _interval(self.drawn)
+        """The 95 % interval; None where fewer than two examples have a part in the score."""
+        return None if self._num_counted < 2 else _interval(self.drawn)
+
+    @property
+    def _num_counted(self) -> int:
+        return self.num_examples if self.num_counted is None else self.num_counted
 
     def against(self, baseline: "Score") -> "Difference":
         """Compare with another system's score on the same examples, in the same order.
@@ -69,7 +75,7 @@ class Score:
                 f"{baseline.num_examples}; compare them on the same ones."
             )
         value = self.value - baseline.value
-        if self.num_examples < 2:  # of which one can draw the same only
+        if min(self._num_counted, baseline._num_counted) < 2:  # one draws the same only
             return Difference(value, None, math.nan)
         p_value = 1.0 if value == 0 else self._p_value(baseline)
         return Difference(value, _interval(self.drawn - baseline.drawn), p_value)
@@ -77,16 +83,21 @@ class Score:
     def _p_value(self, baseline: "Score") -> float:
         """Return how often chance alone would make a difference as large.
 
-        The paired bootstrap, two-sided: the differences of the draws, moved so that their centre is
-        zero, are what chance makes.
+        The paired bootstrap, two-sided: by how much the differences of the draws miss that of the
+        examples is what chance makes (Hall and Wilson 1991, guideline 1). Few examples that all
+        differ alike draw no chance at all, so p is at least 2^(1 - N), the least that an exact test
+        by exchanging the systems' outputs can give to N examples.
         """
         difference = self.value - baseline.value
         by_chance = self.drawn - baseline.drawn - difference
         by_chance = by_chance[np.isfinite(by_chance)]
         if not len(by_chance) or not math.isfinite(difference):
             return math.nan
-        larger = np.abs(by_chance) >= abs(difference) - 1e-12  # equal but for rounding counts, too
-        return (int(larger.sum()) + 1) / (len(by_chance) + 1)
+        # What differs by no more than rounding is equal.
+        rounding = 1e-12 * max(abs(self.value), abs(baseline.value))
+        larger = np.abs(by_chance) >= abs(difference) - rounding
+        least = 2.0 ** (1 - min(self._num_counted, baseline._num_counted))
+        return max((int(larger.sum()) + 1) / (len(by_chance) + 1), least)
 
     def to_json(self) -> dict[str, Any]:
         """Return the score, its interval and how it was computed."""
@@ -105,7 +116,7 @@ class Difference:
         value: the system's score less the baseline's.
         interval: the 95 % interval of the difference.
         p_value: the probability of a difference as large, either way, were the systems alike; NaN
-            where there are no two examples to draw from.
+            where fewer than two examples have a part in the scores.
     """
 
     value: float
@@ -166,8 +177,8 @@ def mean_scores(
             for total in (sums.sum(0), drawn_sums(sums))
         )
     return {
-        name: Score(float(mean), drawn[:, k], len(table), signature, scale)
-        for k, (name, mean) in enumerate(zip(columns, means, strict=True))
+        name: Score(float(mean), drawn[:, k], len(table), signature, scale, int(number))
+        for k, (name, mean, number) in enumerate(zip(columns, means, counted.sum(0), strict=True))
     }
 
 

@@ -66,7 +66,10 @@ def table(rows: Sequence[dict[str, Any]]) -> Table:
     for name in columns:
         is_text = isinstance(rows[0].get(name), str)
         shown.add_column(
-            name, justify="left" if is_text else "right", no_wrap=not is_text or name == "run"
+            name,
+            justify="left" if is_text else "right",
+            no_wrap=not is_text or name == "run",
+            overflow="fold",
         )
     for row in rows:
         shown.add_row(

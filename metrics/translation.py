@@ -13,6 +13,7 @@ the differences, which makes p-values half of what they should be.
 Letters: N examples, K statistics of an example.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -121,7 +122,12 @@ def tokenize(text: str, language: str = "en") -> list[str]:
     >>> tokenize("Hello, world!"), tokenize("你好, world", "zh")
     (['Hello', ',', 'world', '!'], ['你', '好', ',', 'world'])
     """
-    return bleu(language).tokenizer(text.rstrip()).split()
+    return _tokenizer(language)(text.rstrip()).split()
+
+
+@functools.cache
+def _tokenizer(language: str) -> Callable[[str], str]:
+    return bleu(language).tokenizer
 
 
 def bleu(language: str, **settings: bool) -> BLEU:

@@ -216,6 +216,7 @@ def test_two_taggers_are_compared_on_the_same_tokens(tweets, write, run):
         "value": 0,
         "interval": [0, 0],
         "p_value": 1,
+        "test": "paired bootstrap, 1,000 draws",
     }
     write("b.txt", lines.replace("B-person\tO\n", "B-group\tO\n", 1))
     with pytest.raises(InputError, match=r"b.txt line \d+ has 'B-group' where both.txt line"):
@@ -236,7 +237,9 @@ def test_answers_are_scored_by_the_rules_of_their_language(write, run, mirror):
         out, content = run(f"qa --predictions a.json --references {path} --language {language}")
         assert content["scores"]["F1"]["value"] == pytest.approx(100 * 1189 / 1190)
         assert rules in out
-        assert "a.json has no answer to 1 of the questions, which count as wrong." in out
+        note = "a.json has no answer to 1 of the questions, which count as wrong."
+        assert note in out
+        assert content["notes"] == [note]
         write("a.json", json.dumps({**answers, "x": "y"}))
         with pytest.raises(InputError, match="a.json has an answer to 'x', and .* no such"):
             run(f"qa --predictions a.json --references {path} --language {language}")
@@ -276,6 +279,54 @@ def test_responses_are_scored_by_dialogue(write, run):
     write("other.txt", ["hi", "", "", "which price ?", "", ""])
     _, content = run("dialogue --predictions silent.txt --references ref.txt other.txt")
     assert content["scores"]["response accuracy"]["value"] == 0.5  # a blank is no other answer
+    # A dialogue ends where all files are blank, whichever of them is the first.
+    write("some.txt", ["", "where to ?", "", "which day ?", "", ""])
+    _, content = run("dialogue --predictions a.txt --references some.txt ref.txt")
+    assert content["scores"]["response accuracy"]["value"] == 0.75
+    assert content["examples"] == 2
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "right", "wrong"),
+    [
+        ("regression", "MAE", "1\n2\n3\n", "2\n4\n6\n"),
+        ("summarization", "ROUGE-1", "a b\nc d\ne f\n", "a x\nc\ne f g\n"),
+        ("dialogue", "response accuracy", "a\n\nb\n\nc\n", "a\n\nx\n\ny\n"),
+        ("generation", "distinct-1", "a b\nc d\ne f\n", "a a\na b\na a\n"),
+        ("qa", "F1", '{"x": "a", "y": "b"}', '{"x": "a", "y": "c d"}'),
+    ],
+)
+def test_any_task_has_a_baseline(write, run, task, name, right, wrong):
+    write("a", right)
+    write("b", wrong)
+    questions = [{"id": key, "answers": [{"text": text}]} for key, text in ("xa", "yb")]
+    write("squad", json.dumps({"data": [{"paragraphs": [{"qas": questions}]}]}))
+    references = {"generation": "", "qa": "--references squad"}.get(task, "--references a")
+    out, content = run(f"{task} --predictions a --baseline b {references}")
+    score = content["scores"][name]
+    difference = score["value"] - score["baseline"]["value"]
+    assert difference != 0
+    assert score["difference"]["value"] == pytest.approx(difference)
+    assert 0 < score["difference"]["p_value"] <= 1
+    assert f"{difference:+.4f}"[:5] in out
+
+
+@pytest.mark.parametrize("task", ["translation", "dialogue", "generation", "qa"])
+def test_a_language_without_spaces_must_be_named(write, run, task):
+    write("a", ["我爱北京。", "3", "好 OK"])
+    if task == "qa":
+        questions = [{"id": "q", "answers": [{"text": "北京"}]}]
+        write("ref", json.dumps({"data": [{"paragraphs": [{"qas": questions}]}]}))
+        write("a", '{"q": "北京"}')
+        line = "qa --predictions a --references ref"
+    else:
+        line = f"{task} --predictions a" + (" --references a" if task != "generation" else "")
+    with pytest.raises(InputError, match="would be scored as English; .* such as zh"):
+        run(line)
+    run(f"{line} --language zh")
+    if task != "qa":
+        write("a", ["Это не китайский.", "a 好"])
+        run(line)
 
 
 @pytest.mark.parametrize("option", ["--stemmer", "--strict", "--scheme IOB1", "--language zh"])
@@ -323,9 +374,9 @@ def test_texts_of_several_lines_are_scored_as_they_were_written(write, run):
             "a line 2 has a response where b ends a dialogue",
         ),
         (
-            "dialogue --predictions a --references b c",
-            {"a": "x\n\nz\n", "b": "x\n\nz\n", "c": "x\ny\nz\n"},
-            "line 2 of the references has a response in one file where b ends a dialogue",
+            "generation --predictions a --baseline b",
+            {"a": "x\ny\n", "b": "x\n"},
+            "b has 1 lines and a 2: b has no line 2",
         ),
         ("dialogue --predictions a", {"a": "x\n"}, "--references is missing"),
         ("generation --predictions a --references a", {"a": "x\n"}, "no text is the right one"),

@@ -63,6 +63,8 @@ def test_a_file_that_is_not_there_is_told(write, tmp_path):
 def test_labels_may_have_confidences(write):
     assert files.read_labels(write("ham\nspam\n")) == (["ham", "spam"], [])
     assert files.read_labels(write("ham\t0.5\nspam\t1\n")) == (["ham", "spam"], [0.5, 1.0])
+    assert files.read_labels(write("not spam \n ham\n")) == (["not spam", "ham"], [])
+    assert files.read_labels(write("ham \t1\nspam\t1\n"))[0] == ["ham", "spam"]
 
 
 @pytest.mark.parametrize("second", ["spam", "spam\t1.5", "spam\tx", "spam\t0.5\t0.5", "spam\tnan"])
@@ -116,6 +118,8 @@ def squad(version="1.1", **question):
     [
         (squad(), ("x",), False),
         (squad("v2.0"), ("x",), True),
+        (squad(2), ("x",), True),
+        (squad("2018.06"), ("x",), False),
         (squad(answers=[]), (), True),
         (squad(is_impossible=True), (), True),
         (squad(is_impossible=False), ("x",), False),
@@ -164,6 +168,7 @@ def test_written_texts_are_read_without_their_prompts(write):
         (files.read_questions, "{}", "is not in SQuAD's format"),
         (files.read_questions, "[]", "is not in SQuAD's format"),
         (files.read_questions, squad(answers="x"), "is not in SQuAD's format"),
+        (files.read_questions, squad(answers=[{"text": None}]), "answer to 'q' that is no text"),
         (files.read_answers, '["a"]', "has no answers by id"),
         (files.read_answers, '{"q": 3}', "answer to 'q' that is no text"),
         (files.read_answers, "", "line 1 is not JSON"),

@@ -131,6 +131,14 @@ def test_the_interval_of_a_calibration_error_is_never_below_zero_nor_empty():
         assert 0 <= low < high
 
 
+def test_the_signature_of_a_calibration_error_says_that_it_is_biased():
+    rng = np.random.default_rng(0)
+    confidences = rng.uniform(0, 1, 300)
+    error = classification.calibration_error(rng.uniform(size=300) < confidences, confidences)
+    assert 0 < error.value < error.drawn.mean()  # of a system that is perfectly calibrated
+    assert "biased upwards, draws more so" in error.signature
+
+
 @pytest.mark.parametrize("confidence", [0.0, 1.0])
 def test_confidences_at_the_ends_belong_to_the_outer_bins(confidence):
     error = classification.calibration_error([True, False], [confidence, confidence])

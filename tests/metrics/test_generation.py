@@ -88,6 +88,15 @@ def test_distinct_by_hand():
     assert math.isnan(generation.distinct([["a"], []], 2).value)
 
 
+def test_the_interval_of_distinct_holds_shares():
+    tokens = [["a", "b"], ["c", "d"], ["e", "f"], ["a", "a", "a", "a"]]
+    score = generation.distinct(tokens, 1)
+    low, high = score.interval
+    assert 0 <= low < score.value < high <= 1
+    assert "draws:jackknife" in score.signature
+    assert generation.distinct([["a", "b"], ["c"]], 2).interval is None  # one text has pairs
+
+
 def test_the_interval_of_distinct_is_around_it():
     rng = np.random.default_rng(0)
     tokens = [[str(token) for token in rng.zipf(1.5, 20)] for _ in range(200)]
@@ -106,6 +115,8 @@ def test_repetition_by_hand():
     # abab has ab ba ab: one of three was there; abc repeats nothing; a has no pair.
     score = generation.repetition([list("abab"), list("abc"), ["a"]], n=2)
     assert score.value == pytest.approx((1 / 3 + 0) / 2)
+    assert score.interval is not None
+    assert generation.repetition([list("abab"), ["a"]], n=2).interval is None
 
 
 def test_a_text_that_goes_round_in_circles_is_told(shakespeare):

@@ -50,6 +50,11 @@ def test_numbers_far_from_zero_lose_nothing(ratings):
     assert far["Pearson"].interval == pytest.approx(near["Pearson"].interval, abs=1e-5)
 
 
+def test_numbers_of_very_different_sizes_keep_their_ranks():
+    numbers = [*(1e-20 * k for k in range(8)), 1e6]
+    assert regression.score(numbers, range(9))["Spearman"].interval == pytest.approx((1, 1))
+
+
 def test_equal_predictions_have_no_correlation():
     scores = regression.score([2.1, 2.1, 2.1], [1.0, 2.0, 3.0])
     assert math.isnan(scores["Pearson"].value)

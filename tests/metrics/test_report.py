@@ -6,9 +6,10 @@ import pytest
 from rich.console import Console
 
 from kerazoo.errors import InputError
-from kerazoo.metrics import classification, report, translation
+from kerazoo.metrics import classification, regression, report, translation
 from kerazoo.metrics.report import Report
-from kerazoo.metrics.score import mean_score
+from kerazoo.metrics.score import Score, mean_score
+from kerazoo.metrics.table import table as runs_table
 
 
 def printed(table):
@@ -79,6 +80,51 @@ def test_labels_may_be_numbers():
         assert part in shown
 
 
+def test_tables_of_any_width_are_shown_whole(capsys):
+    rng = np.random.default_rng(0)
+    right = rng.normal(0, 1e7, 60)
+    mine, theirs = (Report(regression.score(right + error, right)) for error in (1e6, 3e7))
+    labels = [f"a_label_with_a_long_name_{n}" for n in range(report.MOST_LABELS_SHOWN)]
+    labelled = classification.report(labels, labels)
+    report.show(report.parts(mine, report.compare(mine, theirs), theirs))
+    report.show(report.parts(labelled, report.compare(labelled)))
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert "MSE " in out
+    assert "1000000000000  1000000000000 to 1000000000000  900000000000000" in out
+    for label in labels:
+        assert out.count(f"{label} ") == 3  # a class, a row and a column
+
+
+def test_what_may_wrap_does_so_before_the_table_is_wider(capsys):
+    words = "many words " * 30
+    (width,) = {len(line) for line in report_lines(capsys, {"run": "a", "scored on": words})}
+    assert width <= report.LEAST_WIDTH
+    text = "".join(report_lines(capsys, {"run": "r" * 200, "scored on": words}))
+    assert "r" * 200 in text
+    assert text.count("many") == 30
+
+
+def report_lines(capsys, row):
+    report.show([runs_table([row])])
+    return capsys.readouterr().out.rstrip("\n").split("\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (1.5e-7, "0.0000001500"),
+        (0.25, "0.2500"),
+        (1234.5, "1234.5000"),
+        (1234567.25, "1234567.2"),
+        (1e12, "1000000000000"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_large_numbers_have_fewer_decimals_and_small_ones_more(value, shown):
+    assert report.shown(Score(value, np.zeros(3), num_examples=1)) == shown
+
+
 def test_json_holds_what_the_tables_do():
     predictions, references = ["a", "b", "b"], ["a", "a", "b"]
     system = classification.report(predictions, references)
@@ -92,6 +138,10 @@ def test_json_holds_what_the_tables_do():
     assert content["classes"]["a"]["support"] == 2
     assert "difference" not in report.to_json(lines, system)["classes"]["a"]["F1"]
     assert content["confusion"] == {"labels": ["a", "b"], "matrix": [[1, 1], [0, 1]]}
+    assert "paired bootstrap" in content["scores"]["accuracy"]["difference"]["test"]
+    assert "notes" not in content
+    noted = Report(system.scores, notes=("One answer is missing.",))
+    assert report.to_json(lines, system, noted)["notes"] == ["One answer is missing."]
 
 
 @pytest.fixture

@@ -65,6 +65,28 @@ def test_a_clear_difference_is_told_and_a_system_is_like_itself():
     assert score.against(score).p_value == 1
 
 
+@pytest.mark.parametrize("number", [2, 3, 6])
+def test_few_examples_that_differ_alike_tell_no_more_than_an_exact_test(number):
+    from scipy import stats
+
+    mine, theirs = np.ones(number), np.zeros(number)
+    exact = stats.permutation_test(
+        (mine, theirs), lambda x, y: np.mean(x - y), permutation_type="samples"
+    ).pvalue
+    assert mean_score(mine).against(mean_score(theirs)).p_value == pytest.approx(exact)
+
+
+@pytest.mark.parametrize("scale", [2.0**-50, 2.0**50])
+def test_a_p_value_does_not_depend_on_the_unit(scale):
+    rng = np.random.default_rng(5)
+    values, others = rng.normal(5, 1, 50), rng.normal(5, 1, 50)
+    plain = mean_score(values).against(mean_score(others)).p_value
+    assert 0.002 < plain < 0.9
+    assert mean_score(scale * values).against(mean_score(scale * others)).p_value == plain
+    # Three times a tenth is not three tenths, but for rounding.
+    assert mean_score([3 * 0.1 * scale] * 9).against(mean_score([0.3 * scale] * 9)).p_value == 1
+
+
 def test_systems_on_other_examples_are_not_compared():
     with pytest.raises(InputError, match="3 examples and the baseline 2"):
         mean_score([1, 2, 3]).against(mean_score([1, 2]))
@@ -91,6 +113,14 @@ def test_what_is_no_number_is_left_out_of_the_mean():
     assert math.isnan(scores["none"].value)
     assert scores["none"].interval is None
     assert math.isnan(scores["none"].against(scores["none"]).p_value)
+
+
+def test_a_mean_of_a_single_number_has_no_interval():
+    (one, other) = (mean_score([value, *[math.nan] * 9]) for value in (1.0, 0.0))
+    assert one.interval is None
+    difference = one.against(other)
+    assert (difference.value, difference.interval) == (1, None)
+    assert math.isnan(difference.p_value)
 
 
 def test_json_has_null_for_what_is_no_number():

@@ -82,6 +82,17 @@ def test_chinese_is_cut_into_characters(chinese):
     assert 20 < scores["TER"].value < 45
 
 
+def test_ter_takes_kana_for_words_and_cuts_chinese_characters_alone():
+    # 私 はコーヒーを 飲 みます 。: one of five words is another.
+    pair = ["私はコーヒーを飲みます。"], ["私はこーひーを飲みます。"]
+    score = translation.score(*pair, "ja", ["TER"])["TER"]
+    assert score.value == pytest.approx(100 / 5)
+    theirs = TER(normalized=True, asian_support=True).corpus_score(pair[0], [pair[1]])
+    assert score.value == pytest.approx(theirs.score)
+    thai = translation.score(["ฉันดื่มกาแฟ"], ["ฉันดื่มชา"], "th", ["TER"])["TER"]
+    assert thai.value == 100  # a single word
+
+
 def test_words_that_stand_apart_already_are_taken_as_they_are(caplog):
     predictions = ["er kauft 3.5-liter-dosen &quot; bier &quot; , und @-@ er lacht ."] * 100
     references = [text.replace("bier", "wein") for text in predictions]
