@@ -128,7 +128,7 @@ class _Speaker:
         self._check_heeded(given, sampling.sampler)
         stop = options.stop and options.stop.replace("\\n", "\n").replace("\\t", "\t")
         self.how = {"sampling": sampling, "stop": stop}
-        self.num_wrong = 0
+        self.num_wrong = self.num_cut = 0
 
     def _check_answers(self, given: Mapping[str, Any]) -> None:
         """Refuse what is for writing, where a run answers in another way."""
@@ -162,6 +162,7 @@ class _Speaker:
         """Answer some prompts on the screen, a single one as it grows."""
         if self.options.json:
             print("\n".join(self._lines_for(prompts)))
+            self._tell_cut(self.run.num_cut(prompts), len(prompts))
             return
         rows = [prompt for prompt in prompts for _ in range(self.options.samples)]
         screen = _Screen() if len(rows) == 1 else None
@@ -175,6 +176,7 @@ class _Speaker:
             screen.end(texts)
         else:
             print("\n\n---\n\n".join(text.strip("\n") for text in texts))
+        self._tell_cut(self.run.num_cut(prompts), len(prompts))
         data = self.run.recipe.data
         dataset = datasets.DATASETS.get(data.name)
         is_list = data.text is None and dataset is not None and dataset.one_a_line
@@ -197,16 +199,23 @@ class _Speaker:
             number += len(batch)
         if not number:
             self.run.generate(None)  # tells what is missing
+        self._tell_cut(self.num_cut, number)
         if self.num_wrong:
             raise InputError(
                 f"{self.num_wrong:,} of the {number:,} lines cannot be answered, as told above; "
                 "correct what is wrong and try again."
             )
 
+    def _tell_cut(self, cut: int, number: int) -> None:
+        """Tell on standard error how many of the texts were cut, if any were."""
+        if cut:
+            print(self.run.task.note_on_cuts(cut, number), file=sys.stderr)
+
     def _answer_batch(self, lines: Sequence[str], first: int) -> None:
         """Answer some lines, of which the first has that number."""
         numbered = [(n, line) for n, line in enumerate(lines, start=first) if line.strip()]
         answers = iter(self._answers(numbered))
+        self.num_cut += self.run.num_cut([line for _, line in numbered])
         for line in lines:
             for _ in range(self.options.samples):
                 print(next(answers) if line.strip() else "")
@@ -274,6 +283,7 @@ class _Speaker:
                 print(error)  # and ask again
                 continue
             print("\n".join(shown))
+            self._tell_cut(self.run.num_cut(rows[:1]), 1)
             if self.run.task.goes_on:
                 turns += [*parts, " ".join(answer.split())]
 

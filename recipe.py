@@ -112,7 +112,6 @@ class Recipe:
         self._check_pooling()
         self._check_segments()
         self._check_length()
-        self._check_accumulation()
         self._check_counts()
         self._check_hidden_markov()
         self._check_finetuning()
@@ -154,15 +153,6 @@ class Recipe:
             raise InputError(
                 f"--model.context-length is {self.model.context_length}, and the task "
                 f"{name_of(self.task)} needs room for {why}; give at least {least}."
-            )
-
-    def _check_accumulation(self) -> None:
-        """Refuse to weigh the examples of a batch of which only parts are seen at a time."""
-        if getattr(self.task, "class_weights", "none") != "none" and self.train.accumulate > 1:
-            raise InputError(
-                f"--train.accumulate {self.train.accumulate} learns from parts of a batch that are "
-                f"each averaged by themselves, and --task.class-weights {self.task.class_weights} "
-                "weighs the examples of a whole one; leave one of them out."
             )
 
     def _check_counts(self) -> None:

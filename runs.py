@@ -125,6 +125,10 @@ class Run:
         texts = self._given(prompts)
         return self.task.generate_json(self.model, texts, Writing(max_new_tokens, **options))
 
+    def num_cut(self, prompts: Sequence[str | None]) -> int:
+        """Return how many texts are answered by their beginnings, being too long to be read."""
+        return self.task.num_cut(self._given(prompts))
+
     def _given(self, prompts: Sequence[str | None]) -> list[str]:
         """Return the prompts, what a text begins with in the place of those that are missing."""
         texts = [self.task.start if prompt is None else prompt for prompt in _not_one_text(prompts)]

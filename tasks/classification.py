@@ -23,7 +23,7 @@ from ..metrics.report import Report
 from ..models.families import Model
 from ..models.heads import TextHead
 from .losses import CrossEntropy
-from .supervised import SAMPLES, Batch, HeadTask, one_line
+from .supervised import SAMPLES, Batch, TextTask, one_line
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,12 @@ class Classified:
 
 
 @dataclass(frozen=True)
-class Classification(HeadTask):
+class Classification(TextTask):
     """Classification, as `train.py`, `evaluate.py` and `generate.py` use it."""
 
     shown = ("accuracy", "F1 macro")
     names_outputs = True
     example = "a text to be classified"
-    asks = ("text",)
 
     @classmethod
     def labels_of(cls, content: Records) -> tuple[str, ...]:
@@ -113,9 +112,10 @@ class Classification(HeadTask):
 
     def objectives(self, examples: EncodedRecords) -> dict[str, Any]:
         """Return the loss, and the share of right answers."""
-        # Class weights are for the loss: accuracy counts each example once.
+        # Class weights are for the loss, and in a batch of one class, too: accuracy counts each
+        # example once.
         return {
-            "loss": CrossEntropy(self.train.label_smoothing),
+            "loss": CrossEntropy(self.train.label_smoothing, reduction="sum_over_batch_size"),
             "metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         }
 

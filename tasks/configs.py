@@ -144,7 +144,8 @@ class QuestionAnsweringConfig(_HeadConfig):
 
     reads: ClassVar[Kind] = "questions"
     stride: int = 32
-    """Tokens from one window of a long text to the next."""
+    """Tokens from one window of a long text to the next; fewer where an answer of the most tokens
+    could otherwise be in none of them as a whole."""
     question_tokens: int = 24
     """The most tokens of a question; a longer one loses its end."""
     answer_tokens: int = 24

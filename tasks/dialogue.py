@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data.records import Record
+from ..data.records import Record, Records
 from ..errors import InputError
 from ..metrics import dialogue
 from ..metrics.report import Report
@@ -25,6 +25,11 @@ class Dialogue(SequenceToSequence):
     example = "hello"
     asks = ("message",)
     goes_on = True
+
+    @classmethod
+    def labels_of(cls, content: Records) -> tuple[str, ...]:
+        """Return how many turns there are before an answer, at most, written out."""
+        return (str(max(len(record["history"]) for record in content)),)
 
     def whole_source(self, record: Record) -> np.ndarray:
         """Return the turns so far."""
@@ -47,8 +52,13 @@ class Dialogue(SequenceToSequence):
         return Report(dialogue.score(answers, references, dialogues, language))
 
     def record_of(self, prompt: str) -> Record:
-        """Return the conversation that a person has given, its turns with tabs between them."""
-        return {"history": prompt.split("\t"), "response": ""}
+        """Return the conversation that a person has given, its turns with tabs between them.
+
+        It has its last turns, as many as the training has shown before an answer.
+        """
+        turns = [self.words_apart(turn) for turn in prompt.split("\t")]
+        most = int(self.labels[0]) if self.labels else len(turns)
+        return {"history": turns[-most:], "response": ""}
 
     def check(self, records: Sequence[Record]) -> None:
         """Refuse a conversation that has not begun.

@@ -19,11 +19,14 @@ def cross_entropy(right: Tensor, logits: Tensor, label_smoothing: float = 0.0) -
         logits: the predictions, before the softmax.
         label_smoothing: share of the target spread evenly over all that might be predicted.
     """
-    loss = ops.sparse_categorical_crossentropy(right, logits, from_logits=True)
-    if label_smoothing:
-        uniform = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
-        loss = (1 - label_smoothing) * loss + label_smoothing * uniform
-    return loss
+    if not label_smoothing:
+        return ops.sparse_categorical_crossentropy(right, logits, from_logits=True)
+    # -log P is log(sum of exp) - logit, and the first part is the same for all that V might be.
+    is_right = ops.arange(logits.shape[-1], dtype=right.dtype) == right[..., None]  # (..., V)
+    of_right = ops.sum(ops.where(is_right, logits, 0.0), axis=-1)
+    of_all = ops.mean(logits, axis=-1)
+    target = (1 - label_smoothing) * of_right + label_smoothing * of_all
+    return ops.logsumexp(logits, axis=-1) - target
 
 
 def judged(right: Tensor, logits: Tensor) -> Tensor:
@@ -39,10 +42,23 @@ def judged(right: Tensor, logits: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable(package="kerazoo")
 class CrossEntropy(keras.losses.Loss):
-    """Mean `cross_entropy` over what counts."""
+    """Mean `cross_entropy` over what counts.
 
-    def __init__(self, label_smoothing: float = 0.0, name: str = "cross_entropy"):
-        super().__init__(name=name, reduction="mean_with_sample_weight")
+    Args:
+        label_smoothing: as for `cross_entropy`.
+        reduction: what the weighted losses are divided by: "mean_with_sample_weight", the sum of
+            the weights, where these tell tokens from padding; "sum_over_batch_size", the number of
+            losses, so that weights count where all in a batch are the same, too.
+        name: of the loss, in what Keras reports.
+    """
+
+    def __init__(
+        self,
+        label_smoothing: float = 0.0,
+        reduction: str = "mean_with_sample_weight",
+        name: str = "cross_entropy",
+    ):
+        super().__init__(name=name, reduction=reduction)
         self.label_smoothing = label_smoothing
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -51,4 +67,8 @@ class CrossEntropy(keras.losses.Loss):
 
     def get_config(self) -> dict:
         """Return the constructor's arguments."""
-        return {"label_smoothing": self.label_smoothing, "name": self.name}
+        return {
+            "label_smoothing": self.label_smoothing,
+            "reduction": self.reduction,
+            "name": self.name,
+        }

@@ -6,7 +6,8 @@
 
 After Devlin et al. (2019, section 4.2). The answer is the span whose two logits add up to most. A
 passage that is too long for the model is read in windows; in one that does not have the answer, the
-right place is [CLS], and so it is for a question that the passage does not answer (SQuAD 2.0).
+right place is [CLS], and so it is for a question that the passage does not answer (SQuAD 2.0). In a
+model that reads from left to right it is the last [SEP]: its [CLS] has seen nothing.
 
 Shapes: B batch, T positions.
 """
@@ -83,10 +84,12 @@ class QuestionAnswering(HeadTask):
                 "--model.context-length or a smaller --task.question-tokens."
             )
         span = self._span(record, places)
-        stride = min(self.config.stride, room)
+        # Windows overlap, so that an answer on the border of one is whole in the next.
+        stride = max(1, min(self.config.stride, room - self.config.answer_tokens))
         for start, stop in windows(len(passage), room, stride):
             inside = span is not None and start <= span[0] and span[1] < stop
-            place = [first + t - start for t in span] if inside else [0, 0]
+            nowhere = self._nowhere(first + stop - start + 1)
+            place = [first + t - start for t in span] if inside else [nowhere, nowhere]
             of_passage = np.full((first + stop - start + 1, 2), NO_PLACE, np.int32)
             of_passage[first:-1] = places[start:stop]
             yield {
@@ -99,7 +102,9 @@ class QuestionAnswering(HeadTask):
 
     def depends_on(self) -> Any:
         """Return what else an example depends on."""
-        return self.model.context_length, self.config.stride, self.config.question_tokens
+        config = self.config
+        settings = (config.stride, config.question_tokens, config.answer_tokens)
+        return self.model.context_length, *settings, self.is_causal
 
     def _span(self, record: Record, places: np.ndarray) -> tuple[int, int] | None:
         """Return the first and the last token of the passage that the first answer touches.
@@ -121,12 +126,22 @@ class QuestionAnswering(HeadTask):
         after_question = np.maximum.accumulate(in_passage, axis=1) & inputs["padding_mask"]
         inputs["segment_ids"] = after_question.astype(np.int32)
         inputs["may_be_answer"] = in_passage.copy()
-        inputs["may_be_answer"][:, 0] = True  # [CLS]: no answer here
+        nowhere = self._nowhere(inputs["padding_mask"].sum(axis=1))
+        np.put_along_axis(inputs["may_be_answer"], nowhere[:, None], True, axis=1)
         places = padded(examples.columns["place"], numbers, 2, 0)
         weights = np.repeat((numbers >= 0)[:, None], 2, axis=1).astype(np.float32)
         return inputs, places, weights
 
+    def _nowhere(self, length: int | np.ndarray) -> int | np.ndarray:
+        """Return the place of no answer in examples of some lengths: [CLS], or the last [SEP]."""
+        return length - 1 if self.is_causal else 0 * length
+
     # === Scores ===
+
+    @property
+    def threshold(self) -> float:
+        """The score above which an answer is given; any will do if every question had one."""
+        return 0 if self.labels else -np.inf
 
     def answers(self, examples: EncodedRecords, outputs: Sequence[np.ndarray]) -> Sequence[tuple]:
         """Return of each question where its answer begins and ends, in characters, and its score.
@@ -139,7 +154,7 @@ class QuestionAnswering(HeadTask):
         for n, logits in enumerate(outputs):
             record = int(columns["record"][n][0])
             starts, stops = columns["starts"][n], columns["stops"][n]
-            none = float(logits[0, 0] + logits[1, 0])
+            none = float(logits[:, self._nowhere(len(starts))].sum())
             nothing[record] = min(nothing.get(record, none), none)
             (positions,) = np.nonzero(starts != NO_PLACE)
             if not len(positions):  # an empty passage
@@ -169,13 +184,14 @@ class QuestionAnswering(HeadTask):
             scores[record["id"]] = score
         is_answered = all(references.values())
         rules = question_answering.rules_for(language, is_answered)
-        if is_answered:
-            return Report(question_answering.score(found, references, rules))
 
         def above(threshold: float) -> dict[str, Score]:
             given = {key: text if scores[key] > threshold else "" for key, text in found.items()}
             return question_answering.score(given, references, rules)
 
+        as_answered = above(self.threshold)
+        if is_answered:
+            return Report(as_answered)
         at_best, thresholds = {}, []
         for name in self.shown:
             best = question_answering.best_threshold(found, scores, references, name, rules)
@@ -183,10 +199,10 @@ class QuestionAnswering(HeadTask):
             thresholds.append(f"{best:.2f} ({name})")
         note = (
             "best threshold: an answer is given where it is likelier than none by "
-            f"{', '.join(thresholds)}, not by 0; found on these same questions, as SQuAD's own "
-            "script does."
+            f"{', '.join(thresholds)}, not {'by 0' if self.labels else 'always'}; found on these "
+            "same questions, as SQuAD's own script does."
         )
-        return Report(above(0) | at_best, notes=(note,))
+        return Report(as_answered | at_best, notes=(note,))
 
     # === What a person asks of it ===
 
@@ -194,7 +210,7 @@ class QuestionAnswering(HeadTask):
         """Return the answer to each question; a prompt is question, tab, passage.
 
         Raises:
-            InputError: if a prompt is something else.
+            InputError: if a prompt is something else, or its passage has no tokens.
         """
         records = []
         for prompt in prompts:
@@ -204,6 +220,11 @@ class QuestionAnswering(HeadTask):
                     f"'{one_line(prompt, 40)}' is no question with a passage; give both, with a "
                     "tab between them."
                 )
+            if not len(self.tokenizer.encode(passage)):
+                raise InputError(
+                    f"the passage {passage[:40]!r} has nothing in it that the run's tokenizer "
+                    "reads; give one with words."
+                )
             records.append({"question": question, "context": passage, "answers": []})
         return self._say(model, records)
 
@@ -211,7 +232,7 @@ class QuestionAnswering(HeadTask):
         """Return the answers; none where none is likelier, if the training had such questions."""
         return [
             Answer(record["context"][start:stop], start, score)
-            if stop > start and (score > 0 or not self.labels)
+            if stop > start and score > self.threshold
             else Answer("", -1, score)
             for record, (start, stop, score) in zip(records, self.say(model, records), strict=True)
         ]

@@ -24,17 +24,16 @@ from ..metrics import regression
 from ..metrics.report import Report
 from ..models.families import Model
 from ..models.heads import TextHead
-from .supervised import SAMPLES, Batch, HeadTask, one_line
+from .supervised import SAMPLES, Batch, TextTask, one_line
 from .task import AS_USUAL, Writing
 
 
 @dataclass(frozen=True)
-class Regression(HeadTask):
+class Regression(TextTask):
     """Regression, as `train.py`, `evaluate.py` and `generate.py` use it."""
 
     shown = ("Pearson", "MSE")
     example = "a text to be rated"
-    asks = ("text",)
 
     @classmethod
     def labels_of(cls, content: Records) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ Shapes: B batch, S source positions, T target positions.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ class SequenceToSequence(SupervisedTask):
 
     counted = "target"
     shown = ("exact match",)
+    read = "sources"
     example = "a source"
     asks = ("source",)
 
@@ -154,14 +155,11 @@ class SequenceToSequence(SupervisedTask):
         records = list(examples.records)
         written = self.answer_all(model, records)
         report = self.report(records, written, language_of(examples.records))
-        cut = sum(len(self.whole_source(record)) > self.max_tokens for record in records)
-        if cut:
-            note = (
-                f"{cut:,} of {len(records):,} sources were cut, as they are longer than the "
-                f"{self.max_tokens:,} tokens that the model reads."
-            )
-            report = replace(report, notes=(*report.notes, note))
-        return TaskScore(loss, report, self.shown)
+        return TaskScore(loss, self.noting_cuts(report, records), self.shown)
+
+    def is_cut(self, record: Record) -> bool:
+        """Tell whether a source is longer than the model reads."""
+        return len(self.whole_source(record)) > self.max_tokens
 
     def report(self, records: Sequence[Record], answers: Sequence[str], language: str) -> Report:
         """Tell how many were written without a mistake."""
@@ -220,7 +218,7 @@ class SequenceToSequence(SupervisedTask):
 
     def record_of(self, prompt: str) -> Record:
         """Return the record, without what is right, of what a person asks."""
-        return {"source": prompt, "target": ""}
+        return {"source": self.words_apart(prompt), "target": ""}
 
     def write(
         self, model: LanguageModel, prompts: Sequence[str], how: Writing = AS_USUAL

@@ -8,7 +8,7 @@ Shapes: B batch, T positions.
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import keras
@@ -25,6 +25,7 @@ from ..metrics.report import Report
 from ..metrics.task_score import TaskScore
 from ..models import families
 from ..models.compiled import compiled
+from ..models.configs import DECODERS
 from ..models.families import Model
 from .losses import CrossEntropy, cross_entropy
 from .task import AS_USUAL, Task, Writing
@@ -43,6 +44,8 @@ class SupervisedTask(Task):
     """The column whose numbers are the tokens to learn from."""
     shown: ClassVar[tuple[str, ...]]
     """The scores that the table of runs shows, the one that counts first."""
+    read: ClassVar[str] = "texts"
+    """What the model reads, in a word."""
 
     # === What each task defines ===
 
@@ -111,6 +114,40 @@ class SupervisedTask(Task):
             "weighted_metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         }
 
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens of a text that are read, where it is not read in windows."""
+        raise NotImplementedError
+
+    def is_cut(self, record: Record) -> bool:
+        """Tell whether a record is longer than the model reads; here none, thanks to windows."""
+        return False
+
+    def noting_cuts(self, report: Report, records: Sequence[Record]) -> Report:
+        """Return a report with a note on how many records were cut, if any were."""
+        cut = sum(map(self.is_cut, records))
+        notes = (self.note_on_cuts(cut, len(records)),) if cut else ()
+        return replace(report, notes=(*report.notes, *notes))
+
+    def note_on_cuts(self, cut: int, number: int) -> str:
+        """Return a sentence that says how many texts of a number were cut."""
+        return (
+            f"{cut:,} of {number:,} {self.read} {'was' if cut == 1 else 'were'} cut: the model "
+            f"reads {self.max_tokens:,} tokens of each."
+        )
+
+    def words_apart(self, text: str) -> str:
+        """Return what a person has typed, with punctuation apart if the tokenizer needs it."""
+        if self.tokenizer.kind != "whitespace":
+            return text
+
+        def is_known(word: str) -> bool:
+            # At the beginning of a text, and after a space, which is part of the token.
+            forms = map(self.tokenizer.encode, (word, f" {word}"))
+            return any(self.tokenizer.unknown_id not in token_ids for token_ids in forms)
+
+        return apart(text, is_known)
+
 
 @dataclass(frozen=True)
 class HeadTask(SupervisedTask):
@@ -127,6 +164,11 @@ class HeadTask(SupervisedTask):
         raise NotImplementedError
 
     # === What follows from it ===
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether the model's state at a token knows nothing of the tokens after it."""
+        return isinstance(self.model, DECODERS)
 
     def losses(self, right: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Return the loss of each output; here -log P of what is right.
@@ -173,7 +215,7 @@ class HeadTask(SupervisedTask):
         answers = self.answers(examples, outputs)
         records = examples.records.head(len(answers))
         report = self.report(records, answers, language_of(examples.records))
-        return TaskScore(loss, report, self.shown)
+        return TaskScore(loss, self.noting_cuts(report, records), self.shown)
 
     def _outputs(self, model: Model, examples: EncodedRecords) -> tuple[list[np.ndarray], float]:
         """Return what the model says of each example, and its mean loss."""
@@ -198,21 +240,6 @@ class HeadTask(SupervisedTask):
         examples = encoded.in_memory(made)
         outputs, _ = self._outputs(model, examples)
         return self.answers(examples, outputs)
-
-    def asked(self, prompts: Sequence[str]) -> list[str]:
-        """Return texts that a person asks about, with punctuation apart if the tokenizer needs it.
-
-        Raises:
-            InputError: if one is empty.
-        """
-        texts = list(checked(prompts))
-        if self.tokenizer.kind != "whitespace":
-            return texts
-
-        def is_known(word: str) -> bool:
-            return self.tokenizer.unknown_id not in self.tokenizer.encode(f" {word}")
-
-        return [apart(text, is_known) for text in texts]
 
     def generate_json(
         self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL
@@ -245,6 +272,34 @@ class HeadTask(SupervisedTask):
         token_ids = padded(column, numbers, length, self.tokenizer.special_id("[PAD]"))
         lengths = np.where(numbers >= 0, column.lengths[numbers], 0)
         return {"token_ids": token_ids, "padding_mask": np.arange(length) < lengths[:, None]}
+
+
+@dataclass(frozen=True)
+class TextTask(HeadTask):
+    """A task whose head says something of a whole text, of which the model reads the beginning."""
+
+    asks = ("text",)
+
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens of a text."""
+        return self.model.context_length - 2  # [CLS] and [SEP]
+
+    def is_cut(self, record: Record) -> bool:
+        """Tell whether a text is longer than the model reads."""
+        return len(self.tokenizer.encode(record["text"])) > self.max_tokens
+
+    def num_cut(self, prompts: Sequence[str]) -> int:
+        """Return how many texts are longer than the model reads."""
+        return sum(self.is_cut({"text": self.words_apart(text)}) for text in prompts)
+
+    def asked(self, prompts: Sequence[str]) -> list[str]:
+        """Return texts that a person asks about, with punctuation apart if the tokenizer needs it.
+
+        Raises:
+            InputError: if one is empty.
+        """
+        return list(map(self.words_apart, checked(prompts)))
 
 
 def language_of(records: Records) -> str:

@@ -1,10 +1,11 @@
 """Tagging: which tag each word of a sentence has, such as whether it is part of a name.
 
-    P(tag of word t | sentence) = softmax(W h_t + b)    h_t: the state of the word's first token
+    P(tag of word t | sentence) = softmax(W h_t + b)    h_t: the state of one of the word's tokens
 
-A word may be several tokens; the first speaks for it (Devlin et al. 2019, section 5.3). A sentence
-that is too long for the model is read in windows, and each word is tagged in the window that shows
-most on both sides of it.
+A word may be several tokens; the first speaks for it (Devlin et al. 2019, section 5.3), or, in a
+model that reads from left to right, the last, as the first has not seen the others. A sentence that
+is too long for the model is read in windows, and each word is tagged in the window that shows most
+on both sides of it.
 
 Shapes: B batch, T positions, K tags.
 """
@@ -114,10 +115,10 @@ class Tagging(HeadTask):
         )
 
     def examples(self, number: int, record: Record) -> Iterable[Example]:
-        """Return windows: tokens, the word that each is the first of, its tag, and the record."""
+        """Return windows: tokens, the word that each speaks for, its tag, and the record."""
         for tag in set(record["tags"]):
             tagging.check_tag(tag, "IOB2")
-        token_ids, words = self._first_tokens(record["tokens"])
+        token_ids, words = self._spoken_for(record["tokens"])
         known = {label: k for k, label in enumerate(self.labels)}
         # A tag that no training example has can be in what is scored, but not be learnt.
         of_words = np.array([known.get(tag, NO_WORD) for tag in record["tags"]], np.int32)
@@ -134,16 +135,21 @@ class Tagging(HeadTask):
                 "num_words": np.array([len(record["tokens"])], np.int32),
             }
 
-    def _first_tokens(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the tokens of a sentence, and for each the word that it begins, or -1."""
+    def depends_on(self) -> Any:
+        """Return what else an example depends on."""
+        return self.model.context_length, self.is_causal
+
+    def _spoken_for(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the tokens of a sentence, and for each the word that it speaks for, or -1."""
         ends = np.cumsum([len(word) + 1 for word in words])  # after the space that follows
         token_ids, places = self.tokenizer.encode_with_places(" ".join(words))
         of_tokens = np.searchsorted(ends, places[:, 0], side="right")
         of_tokens[places[:, 0] == places[:, 1]] = NO_WORD  # a space, which is no part of a word
-        found, firsts = np.unique(of_tokens, return_index=True)
-        of_firsts = np.full(len(of_tokens), NO_WORD, np.int32)
-        of_firsts[firsts] = found
-        return token_ids, of_firsts
+        order = np.arange(len(of_tokens))[:: -1 if self.is_causal else 1]
+        found, places_in_order = np.unique(of_tokens[order], return_index=True)
+        spoken_for = np.full(len(of_tokens), NO_WORD, np.int32)
+        spoken_for[order[places_in_order]] = found
+        return token_ids, spoken_for
 
     def fill(self, examples: EncodedRecords, numbers: np.ndarray, length: int) -> Batch:
         """Return tokens (B, T), tags (B, T) and which of them count (B, T)."""

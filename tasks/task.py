@@ -93,7 +93,8 @@ class Task:
         tokenizer: text to ids and back.
         labels: what a training split says of the answers: the classes or tags, in the order of the
             model's outputs; of numbers their mean and deviation; of questions whether some have no
-            answer. Empty where the answers are tokens.
+            answer; of dialogues how many turns there are before an answer, at most. Empty for all
+            else.
     """
 
     config: TaskConfig
@@ -218,6 +219,10 @@ class Task:
             InputError: if the task has no other answer than text, or as `write` does.
         """
         raise InputError("this run answers in text alone; ask for it with `generate`.")
+
+    def num_cut(self, prompts: Sequence[str]) -> int:
+        """Return how many prompts are answered by their beginnings, being too long to be read."""
+        return 0
 
     def generate_json(
         self, model: Model, prompts: Sequence[str], how: Writing = AS_USUAL

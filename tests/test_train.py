@@ -609,7 +609,6 @@ def test_what_can_be_done_next_is_a_command_as_it_was_started(
         (["gpt-shakespear"], "no recipe 'gpt-shakespear'.*did you mean 'gpt-shakespeare'"),
         (["bert-trec", "--model.context-length", "2"], r"room for \[CLS\], a token and \[SEP\]"),
         (["lstm-spa", "--model.context-length", "1"], r"room for a token and \[END\]; give at"),
-        (["bert-sms", "--train.accumulate", "2"], "--train.accumulate 2 learns from parts of a"),
         (
             ["hmm-shakespeare", "--model.context-length", "256", "--train.xla", "on"],
             "--train.xla on cannot train a hidden Markov model on more than 128 tokens at a time, "

@@ -223,6 +223,26 @@ def test_what_comes_through_a_pipe_is_answered_before_more_comes():
     assert max(map(len, rest)) <= generate.BATCH
 
 
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_it_is_told_once_that_texts_were_too_long(task, finished, tmp_path, capsys, monkeypatch):
+    short, long = "the cat", 6 * "the cat "
+
+    def told(*arguments):
+        capsys.readouterr()
+        generate.main([str(argument) for argument in (finished[task], *arguments)])
+        return capsys.readouterr().err
+
+    (tmp_path / "texts.txt").write_text("\n".join([*(100 * [short, long]), ""]))
+    of_a_file = told("--file", tmp_path / "texts.txt")
+    assert of_a_file == "100 of 200 texts were cut: the model reads 38 tokens of each.\n"
+    for options in ([], ["--json"]):
+        assert told(short, *options) == ""
+        of_one = told(short, long, *options)
+        assert of_one == "1 of 2 texts was cut: the model reads 38 tokens of each.\n"
+    piped(monkeypatch, f"{short}\n{long}\n", Terminal)
+    assert told() == "1 of 1 texts was cut: the model reads 38 tokens of each.\n"
+
+
 def test_question_and_passage_may_be_two_arguments(finished, capsys):
     question, passage = PROMPTS["questions"].split("\t")
     together = asked(capsys, finished["questions"], PROMPTS["questions"])

@@ -1,5 +1,6 @@
 """Tasks that begin from a pretrained model."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from kerazoo.models.configs import BERTConfig, GPTConfig, LlamaConfig, RNNConfig
 from kerazoo.recipe import Recipe
 from kerazoo.tests.every_task.small_tasks import SIZE, TRAINING, recipe_of
 from kerazoo.train import train
+from kerazoo.training import finetuning
 from kerazoo.training.config import TrainConfig
 
 pytestmark = pytest.mark.usefixtures("without_xla")
@@ -50,6 +52,24 @@ def test_a_pretrained_model_learns_on_by_lora(data, pretrained, tmp_path):
     changed = {name for name in after if not np.array_equal(after[name], before[name])}
     assert changed
     assert all(name.endswith("kernel") for name in changed)
+
+
+def test_the_lower_a_part_is_the_less_it_moves_by_layer_decay(data, pretrained, tmp_path):
+    """In a step of SGD, by as much as the learning rate is smaller."""
+    before, moved = kerazoo.load(pretrained).model, {}
+    fields = {"optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "warmup": 0.0}
+    for decay in (1.0, 0.25):
+        recipe = classifier(data, pretrained, layer_decay=decay, steps=1, learning_rate=1, **fields)
+        model = train(recipe, tmp_path / f"{decay}").model
+        weights = zip(finetuning.parts(model), finetuning.parts(before), strict=True)
+        moved[decay] = [
+            np.sqrt(
+                sum(np.sum((a.numpy() - b.numpy()) ** 2) for a, b in zip(part, old, strict=True))
+            )
+            for part, old in itertools.islice(weights, 2)  # the embeddings, a block
+        ]
+    assert min(moved[1.0]) > 1e-3
+    assert np.divide(moved[0.25], moved[1.0]) == pytest.approx([0.25**2, 0.25], rel=1e-2)
 
 
 def test_a_size_that_is_not_that_of_the_run_gives_way(data, pretrained, tmp_path):

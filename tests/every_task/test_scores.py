@@ -130,8 +130,8 @@ def test_a_baseline_reads_what_it_has_learnt_to_read(data, tmp_path):
 
 def test_a_baseline_is_scored_once_on_the_same_data(finished):
     run, baseline = (kerazoo.load(finished["classification"]) for _ in range(2))
-    run.folder = run.folder / "another"
     evaluation, known = evaluate.score(run), {}
+    run.folder = run.folder / "another"
     options = evaluate.Options(())
     first, second = (evaluate._against(evaluation, baseline, options, known) for _ in range(2))
     assert first is second

@@ -11,20 +11,23 @@ from kerazoo.data.encoded import in_memory
 from kerazoo.data.text import Text
 from kerazoo.data.tokenizers import BERT_TOKENS
 from kerazoo.errors import InputError
-from kerazoo.models.configs import BERTConfig
+from kerazoo.models.configs import BERTConfig, GPTConfig
 from kerazoo.tasks.configs import QuestionAnsweringConfig
 from kerazoo.tasks.question_answering import NO_PLACE, QuestionAnswering
 from kerazoo.training.config import TrainConfig
 
+SOMETIMES = ("an answer", "no answer")
 
-def task_of(tokenizer, context_length=64, **settings):
-    model = BERTConfig(tokenizer.vocab_size, context_length, num_layers=1, width=8)
-    config = QuestionAnsweringConfig(**settings)
-    return QuestionAnswering(config, model, TrainConfig(steps=1, batch_size=2), tokenizer)
+
+def task_of(tokenizer, context_length=64, labels=SOMETIMES, family=BERTConfig, **settings):
+    size = {"num_layers": 1, "width": 8, "num_heads": 2}
+    model = family(vocab_size=tokenizer.vocab_size, context_length=context_length, **size)
+    config, train = QuestionAnsweringConfig(**settings), TrainConfig(steps=1, batch_size=2)
+    return QuestionAnswering(config, model, train, tokenizer, labels)
 
 
 def sure_of(examples):
-    """What a model says that is sure of the right places, and a bit surer of [CLS] elsewhere."""
+    """What a model says that is sure of the right places."""
     outputs = []
     for n in range(examples.num_examples):
         logits = np.zeros((2, len(examples.columns["starts"][n]) + 5), np.float32)
@@ -123,6 +126,20 @@ def test_the_first_segment_is_the_question_and_an_answer_lies_in_the_passage_or_
     assert not inputs["padding_mask"][2].any()
 
 
+@pytest.mark.parametrize(("answer_tokens", "context_length"), [(10, 40), (10, 20), (30, 20)])
+def test_an_answer_anywhere_is_whole_in_a_window_of_a_short_context(
+    char, answer_tokens, context_length
+):
+    task = task_of(char, context_length, stride=128, answer_tokens=answer_tokens)
+    context = record_of("")["context"]
+    for start in range(len(context) - 9):
+        record = record_of("") | {"answers": [{"text": context[start:][:10], "start": start}]}
+        examples = encoded(task, [record])
+        ((first, stop, score),) = task.answers(examples, sure_of(examples))
+        assert context[first:stop] == context[start : start + 10].strip()
+        assert score > 0
+
+
 def test_a_question_that_leaves_no_room_is_refused_and_a_long_one_is_cut(char):
     record = record_of("dog", question="the old king " * 9)
     with pytest.raises(InputError, match="leaves none for the passage"):
@@ -167,14 +184,43 @@ def test_a_passage_without_an_answer_is_answered_by_nothing(char):
     assert [score > 0 for *_, score in answers] == [True, False, True]
     scores = task.report(records, answers, "en").scores
     assert scores["exact match"].value == scores["F1"].value == 100
-    # Where all passages have answers, the best span is the answer, however unlikely.
     unsure = [(start, stop, -1.0) for start, stop, _ in answers]
-    assert task.report(records[::2], unsure[::2], "en").scores["exact match"].value == 100
     report = task.report(records, unsure, "en")
     assert report.scores["exact match"].value == pytest.approx(100 / 3)
     # It is said what another threshold would make of it.
     assert report.scores["F1, best threshold"].value == pytest.approx(200 / 3)
     assert "likelier than none by -inf" in report.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"), [(SOMETIMES, ["dog", "", ""]), ((), ["dog", "sees", "cat"])]
+)
+def test_what_is_scored_is_what_a_person_is_told_whatever_the_data(
+    char, labels, expected, monkeypatch
+):
+    task = task_of(char, labels=labels)
+    records = [record_of("dog"), record_of("", question="a"), record_of("cat")]
+    answers = [(15, 18, 1.0), (8, 12, -1.0), (4, 7, -1.0)]
+    monkeypatch.setattr(QuestionAnswering, "say", lambda *_: answers)
+    told = [answer.text for answer in task._say(None, records)]
+    assert told == expected
+    right = [text == word for text, word in zip(told, ("dog", "", "cat"), strict=True)]
+    some = task.report(records, answers, "en")
+    assert some.scores["exact match"].value == pytest.approx(100 * np.mean(right))
+    assert {"F1, unanswered", "F1, best threshold"} <= set(some.scores)
+    assert ("not by 0;" if labels else "not always;") in some.notes[0]
+    answered = task.report(records[::2], answers[::2], "en")
+    assert answered.scores["exact match"].value == pytest.approx(100 * np.mean(right[::2]))
+    assert set(answered.scores) == {"exact match", "F1"}
+    assert not answered.notes
+
+
+@pytest.mark.parametrize("passage", ["\u200b", "\u200b\u200d "])
+def test_a_passage_without_tokens_is_refused(small_text, passage):
+    tokenizer = tokenizers.train("wordpiece", Text.of(small_text), 200, BERT_TOKENS)
+    task = task_of(tokenizer)
+    with pytest.raises(InputError, match="the passage '.u200b.*' has nothing in it that"):
+        task.predict(task.build(), [f"the cat\t{passage}"])
 
 
 def test_an_empty_passage_has_no_answer(char):
@@ -183,3 +229,35 @@ def test_an_empty_passage_has_no_answer(char):
     answers = task.answers(encoded(task, records), sure_of(encoded(task, records)))
     assert answers[0] == (0, 0, -np.inf)
     assert task.report(records, answers, "en").scores["exact match"].value == 100
+
+
+# === Models that read from left to right ===
+
+
+def test_a_causal_model_says_at_the_last_token_that_there_is_no_answer(char):
+    task = task_of(char, family=GPTConfig)
+    records = [record_of("dog"), record_of(""), record_of("", context="")]
+    examples = encoded(task, records)
+    inputs, places, _ = task.fill(examples, np.array([0, 1, 2, -1]), 64)
+    last = examples.columns["token_ids"].lengths - 1
+    assert places[1:3].tolist() == [[n, n] for n in last[1:]]
+    for row, end in enumerate(last):  # [CLS] the [SEP] passage [SEP]
+        assert np.flatnonzero(inputs["may_be_answer"][row]).tolist() == list(range(5, end + 1))
+    answers = task.answers(examples, sure_of(examples))
+    assert [score for *_, score in answers] == [18, -18, -np.inf]
+    assert task.report(records, answers, "en").scores["exact match"].value == 100
+
+
+def test_what_a_causal_model_says_of_no_answer_depends_on_the_passage(char):
+    task = task_of(char, family=GPTConfig)
+    model, said = task.build(), []
+    for context in ("a dog.", "a cat."):
+        examples = encoded(task, [record_of("", context=context)])
+        ((output,), _) = task._outputs(model, examples)
+        said.append(output[:, examples.columns["place"][0][0]])
+    assert np.abs(said[0] - said[1]).max() > 1e-3
+
+
+def test_examples_depend_on_the_longest_answer_and_on_the_direction(char):
+    tasks = [task_of(char), task_of(char, answer_tokens=9), task_of(char, family=GPTConfig)]
+    assert len({task.depends_on() for task in tasks}) == 3

@@ -6,6 +6,7 @@ import pytest
 from kerazoo.data import encoded, tokenizers
 from kerazoo.data.records import Records, write
 from kerazoo.data.text import Text
+from kerazoo.errors import InputError
 from kerazoo.models import families
 from kerazoo.models.configs import GPTConfig, TransformerConfig
 from kerazoo.tasks import registry
@@ -76,6 +77,16 @@ def test_the_score_tells_how_many_sources_were_cut(tokenizer, tmp_path):
         return task.score(model, examples).report.notes
 
     assert notes(1, 16) == ()
-    assert notes(16, 17, 20) == (
-        "2 of 3 sources were cut, as they are longer than the 16 tokens that the model reads.",
-    )
+    assert notes(1, 17) == ("1 of 2 sources was cut: the model reads 16 tokens of each.",)
+    assert notes(16, 17, 20) == ("2 of 3 sources were cut: the model reads 16 tokens of each.",)
+
+
+def test_what_is_typed_is_cut_into_words_where_the_examples_are(tmp_path):
+    (tmp_path / "words.txt").write_text("i'm here\nwho is it ?\nhello , it is me .\n")
+    text = Text.of(tmp_path / "words.txt")
+    special = SequenceToSequenceConfig.special_tokens
+    task = task_of(TransformerConfig, tokenizers.train("whitespace", text, 30, special))
+    assert task.record_of("hello, who is it?")["source"] == "hello , who is it ?"
+    assert task.record_of("i'm here")["source"] == "i'm here"  # a token only at the beginning
+    with pytest.raises(InputError, match="has ' you', unknown"):
+        task.write(task.build(), ["hello, you"])

@@ -61,6 +61,10 @@ def classification(tokenizer, train=TRAIN, **settings):
     return task_of(Classification, ClassificationConfig(**settings), tokenizer, LABELS, train=train)
 
 
+def records_with(labels):
+    return [{"text": "a", "label": label} for label in labels]
+
+
 def some_texts(number, labels, seed=0):
     chance = np.random.default_rng(seed)
     return [
@@ -136,6 +140,37 @@ def test_balanced_class_weights_are_those_of_scikit_learn(char):
     assert weights.tolist() == [0] + 50 * [1]
 
 
+@pytest.mark.parametrize("labels", ["aabbbbbb", "bbbbbbbb", "aaaaaaaa"])
+def test_class_weights_count_in_batches_of_one_class_too(char, labels):
+    """As in the sum over a whole epoch, in which all classes weigh the same."""
+    task = classification(char, class_weights="balanced")
+    by_class = task.class_weights(encoded(task, 10 * records_with("abbb")))
+    assert by_class[:2] == pytest.approx([4 / 3, 4 / 9])
+    right = np.array([LABELS.index(label) for label in labels])
+    logits = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    loss = task.objectives(None)["loss"]
+    expected = by_class[right] * task.losses(right, logits)
+    assert float(loss(right, logits, by_class[right])) == pytest.approx(expected.mean(), rel=1e-5)
+    unweighted = float(loss(right, logits, np.ones(8, np.float32)))
+    assert unweighted == pytest.approx(task.losses(right, logits).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("class_weights", ["none", "balanced"])
+def test_a_training_step_weighs_the_examples(char, class_weights):
+    task = classification(char, class_weights=class_weights, dropout=0.0)
+    examples = encoded(task, some_texts(23, ["a", "b", "b", "b"]))
+    (inputs, right, weights), *_ = task.batches(examples, 0).take(1)
+    model = task.build()
+    outputs, right = model(inputs), right.numpy()
+    expected = np.mean(weights.numpy() * task.losses(right, outputs))
+    model.compile("sgd", **task.objectives(examples), run_eagerly=True)
+    loss, _ = model.train_on_batch(inputs, right, weights)
+    assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+    assert (np.ptp(weights) > 0) == (class_weights == "balanced" and len(set(right)) > 1)
+    # There are no empty examples in training, whose share in the mean would be nothing.
+    assert all((batch[2].numpy() > 0).all() for batch in task.batches(examples, 0).take(20))
+
+
 def test_losses_are_those_of_keras(char):
     chance = np.random.default_rng(0)
     logits, right = 5 * chance.normal(size=(6, 3)), chance.integers(0, 3, 6)
@@ -176,7 +211,7 @@ def test_what_is_said_of_a_text_is_the_softmax_of_the_outputs(char):
 
 def test_a_classifier_that_is_right_as_often_as_it_says_is_calibrated(char):
     task = classification(char)
-    records = [{"text": "a", "label": label} for label in "bbba"]
+    records = records_with("bbba")
     for share, error in ((0.75, 0.0), (0.95, 0.2)):
         outputs = [np.log([1 - share, share, 1e-9])] * 4
         report = task.report(records, task.answers(None, outputs), "en")
@@ -315,6 +350,37 @@ def test_a_text_that_is_too_long_keeps_its_frame(char):
     assert names == ["[CLS]", *"the ol", "[SEP]"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "config", "labels", "label"),
+    [
+        (Classification, ClassificationConfig(), LABELS, "a"),
+        (Regression, RegressionConfig(), ("0.0", "1.0"), "1"),
+    ],
+)
+def test_it_is_said_how_many_texts_were_too_long(home, tmp_path, char, kind, config, labels, label):
+    task = task_of(kind, config, char, labels, context_length=8)
+    model = task.build()
+
+    def notes(*texts):
+        texts = [{"text": text, "label": label} for text in texts]
+        examples = task.encode(records_of(tmp_path, texts))
+        return [note for note in task.score(model, examples).report.notes if "cut" in note]
+
+    assert notes("the", "the ol") == []
+    assert notes("the", "the old", "the old king") == [
+        "2 of 3 texts were cut: the model reads 6 tokens of each."
+    ]
+    assert task.num_cut(["the ol", "the old"]) == 1
+
+
+def test_texts_that_are_read_in_windows_are_not_cut(home, tmp_path, char):
+    task = task_of(Tagging, TaggingConfig(), char, ("B-x", "O"), context_length=8)
+    records = [{"tokens": ["the", "old", "king"], "tags": ["O", "O", "B-x"]}]
+    examples = task.encode(records_of(tmp_path, records, "tags"))
+    assert task.score(task.build(), examples).report.notes == ()
+    assert task.num_cut(["the old king sees a dog"]) == 0
+
+
 def test_of_a_conversation_the_newest_turns_are_kept(small_text):
     tokenizer = tokenizers.train("char", Text.of(small_text), 0, PAIR_TOKENS)
     model = TransformerConfig(vocab_size=tokenizer.vocab_size, context_length=10, width=8)
@@ -327,6 +393,30 @@ def test_of_a_conversation_the_newest_turns_are_kept(small_text):
     assert source("the old king", "sees", "a dog") == [*"ees", "[END]", *"a dog", "[END]"]
     assert source("sees", "the old king") == [*" old king", "[END]"]
     assert source() == ["[END]"]
+
+
+def test_a_conversation_has_no_more_turns_than_the_training_has_shown(tmp_path, small_text):
+    tokenizer = tokenizers.train("char", Text.of(small_text), 0, PAIR_TOKENS)
+    model = TransformerConfig(vocab_size=tokenizer.vocab_size, context_length=64, width=8)
+    shown = [{"dialogue": "1", "history": number * ["a"], "response": "a"} for number in (1, 3, 2)]
+    labels = Dialogue.labels_of(records_of(tmp_path, shown, "dialogues"))
+    task = Dialogue(DialogueConfig(), model, TRAIN, tokenizer, labels)
+    assert task.record_of("a")["history"] == ["a"]
+    assert task.record_of("the\ta\tdog\tsees\tit")["history"] == ["dog", "sees", "it"]
+
+
+def test_of_a_conversation_each_turn_is_cut_into_words_where_the_examples_are(mirror):
+    corpus = datasets.load(DataConfig(name="dialog-babi-1"), "dialogues")
+    tokenizer = tokenizers.train("whitespace", corpus.train, 4000, PAIR_TOKENS)
+    model = TransformerConfig(vocab_size=tokenizer.vocab_size, context_length=64, width=8)
+    labels = Dialogue.labels_of(corpus.records["train"])
+    task = Dialogue(DialogueConfig(), model, TRAIN, tokenizer, labels)
+    turns = ["hello, a table for two please!", "i'm on it", "in rome."]
+    assert task.record_of("\t".join(turns))["history"] == [
+        *("hello , a table for two please !", "i'm on it", "in rome .")
+    ]
+    for record in corpus.records["test"].head(200):  # what is said as in the data stays so
+        assert task.record_of("\t".join(record["history"]))["history"] == record["history"]
 
 
 # === Models ===

@@ -5,10 +5,11 @@ import pytest
 
 from kerazoo.data import tokenizers
 from kerazoo.data.encoded import in_memory
+from kerazoo.data.records import Records, write
 from kerazoo.data.text import Text
 from kerazoo.data.tokenizers import BERT_TOKENS
-from kerazoo.data.words import WORD
-from kerazoo.models.configs import RNNEncoderConfig
+from kerazoo.data.words import WORD, apart
+from kerazoo.models.configs import RNNConfig, RNNEncoderConfig
 from kerazoo.tasks.configs import TaggingConfig
 from kerazoo.tasks.tagging import NO_WORD, Tagged, Tagging
 from kerazoo.training.config import TrainConfig
@@ -31,8 +32,8 @@ def made(small_text, tmp_path_factory):
     return {kind: tokenizers.train(kind, Text.of(path), 400, BERT_TOKENS) for kind in KINDS}
 
 
-def task_of(tokenizer, context_length=64, labels=("B-x", "I-x", "O")):
-    model = RNNEncoderConfig(tokenizer.vocab_size, context_length, width=8)
+def task_of(tokenizer, context_length=64, labels=("B-x", "I-x", "O"), family=RNNEncoderConfig):
+    model = family(tokenizer.vocab_size, context_length, width=8)
     return Tagging(TaggingConfig(), model, TrainConfig(steps=1, batch_size=2), tokenizer, labels)
 
 
@@ -40,9 +41,12 @@ def record_of(words, tag="O"):
     return {"tokens": list(words), "tags": [tag] * len(words)}
 
 
+@pytest.mark.parametrize(("family", "place"), [(RNNEncoderConfig, 0), (RNNConfig, -1)])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("words", SENTENCES, ids=len)
-def test_a_word_is_spoken_for_by_the_first_token_with_a_part_of_it(made, kind, words):
+def test_a_word_is_spoken_for_by_its_first_token_or_left_to_right_by_its_last(
+    made, kind, words, family, place
+):
     tokenizer = made[kind]
     text = " ".join(words)
     token_ids, places = tokenizer.encode_with_places(text)
@@ -52,13 +56,32 @@ def test_a_word_is_spoken_for_by_the_first_token_with_a_part_of_it(made, kind, w
         stop = start + len(word)
         touching = (places[:, 0] < np.minimum(places[:, 1], stop)) & (places[:, 1] > start)
         if touching.any():
-            expected[np.flatnonzero(touching)[0]] = n
+            expected[np.flatnonzero(touching)[place]] = n
         start = stop + 1
-    found_ids, found = task_of(tokenizer)._first_tokens(words)
+    found_ids, found = task_of(tokenizer, family=family)._spoken_for(words)
     np.testing.assert_array_equal(found_ids, token_ids)
     assert found.tolist() == expected.tolist()
     missing = {word for n, word in enumerate(words) if n not in found}
     assert missing <= {"\u200b"}  # of which some tokenizers make nothing
+
+
+def test_a_causal_model_tags_a_word_that_it_has_read_to_its_end(made):
+    task = task_of(made["char"], family=RNNConfig)
+    model, said = task.build(), []
+    for word in ("cat", "car"):
+        (example,) = task.examples(0, record_of([word]))
+        (output,), _ = task._outputs(model, in_memory([example]))
+        said.append(output[np.flatnonzero(example["words"] == 0)])
+    assert np.abs(said[0] - said[1]).max() > 1e-3
+
+
+def test_models_of_both_directions_have_examples_of_their_own(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAZOO_HOME", str(tmp_path / "home"))
+    write(tmp_path, "train", [record_of(["cat", "dog"])], "tags")
+    records = Records(tmp_path / "train.jsonl", "tags")
+    for family, expected in ((RNNEncoderConfig, [1, 5]), (RNNConfig, [3, 7])):
+        words = task_of(made["char"], family=family).encode(records).columns["words"][0]
+        assert np.flatnonzero(words != NO_WORD).tolist() == expected  # [CLS] c a t   d o g [SEP]
 
 
 @pytest.mark.parametrize("kind", ["char", "bpe", "wordpiece"])
@@ -138,3 +161,16 @@ def test_words_are_about_those_of_the_datasets_and_names_are_as_they_stand():
     tagged = Tagged(words, tuple(tags), text, places)
     assert tagged.entities == [("Jean-Luc O'Neil", "person")]
     assert Tagged.of(("Ada", "B."), ("B-x", "I-x")).spans == [("x", 0, 6)]
+
+
+def test_each_character_of_chinese_and_japanese_is_a_word(made):
+    text = "我住在北京的A座，ソニーは2024年に東京へ。김치를 먹어요"
+    expected = "我 住 在 北 京 的 A 座 ， ソ ニ ー は 2024 年 に 東 京 へ 。 김치를 먹어요"
+    words = expected.split()
+    assert WORD.findall(text) == words
+    assert apart(text, is_known=lambda word: False).split() == words
+    task = task_of(made["char"])
+    (tagged,) = task.predict(task.build(), [text])
+    assert list(tagged.tokens) == words
+    assert len(tagged.tags) == len(words)
+    assert [text[start:stop] for start, stop in tagged.places] == words
