@@ -9,6 +9,7 @@ from .data.datasets import DataConfig
 from .data.records import ANSWERED_IN_WORDS
 from .data.tokenizers import LOSSY
 from .errors import InputError
+from .files import expanded
 from .metrics.report import Report
 from .recipe import name_of
 from .tasks.configs import ContinuationConfig, LanguageModelingConfig, MaskedLanguageModelingConfig
@@ -57,6 +58,12 @@ def data_for(baseline: runs.Run, run: runs.Run, data: DataConfig, is_own: bool) 
         InputError: if the baseline has other answers to give, or has learnt from these.
     """
     own, reads = baseline.recipe.data, baseline.recipe.task.reads
+    if _has_learnt_from(own, data) and not _has_learnt_from(run.recipe.data, data):
+        raise InputError(
+            f"--baseline {baseline.folder} has learnt from what {run.folder} is scored on, "
+            f"{data.validation or data.text}; compare runs with one --data.validation, or score "
+            "both on another file with --text."
+        )
     if reads == "text":
         return data
     cleaning = datasets.cleaning_steps(own) if is_own else own.cleaning
@@ -74,6 +81,17 @@ def data_for(baseline: runs.Run, run: runs.Run, data: DataConfig, is_own: bool) 
             f"fold is {own_fold}, not {fold}; compare runs of one fold."
         )
     return data
+
+
+def _has_learnt_from(own: DataConfig, data: DataConfig) -> bool:
+    """Whether a run on its own data has learnt from what some data hold out.
+
+    That is the whole file for validation; without one, the tenth that every run on it holds out.
+    """
+    scored = data.validation or data.text
+    if None in (scored, own.text) or data.validation is own.validation is None:
+        return False
+    return expanded(scored).resolve() == expanded(own.text).resolve()
 
 
 def comparable(report: Report, baseline: runs.Run, run: runs.Run) -> Report:

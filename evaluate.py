@@ -18,6 +18,7 @@ scores files that other programs wrote; see `score_files.py`.
 
 import csv
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,6 +55,9 @@ class Options:
     test split."""
     text: Path | None = None
     """A text file or folder to score all runs on, instead of each on its own data."""
+    columns: tuple[str, ...] = ()
+    """The columns of --text, a table or .jsonl file, that hold the fields of an example, such as
+    `review stars` for text and label; without it, those of the file that a run has learnt from."""
     name: str | None = None
     """A dataset to score all runs on, instead of each on its own data."""
     stride: int | None = None
@@ -79,6 +83,11 @@ class Options:
                 f"both --text {self.text} and --name {self.name} say what to score on; leave one "
                 "of them out."
             )
+        if self.columns and not self.text:
+            raise InputError(
+                f"--columns {' '.join(self.columns)} names columns of a file that --text names, "
+                "and none is given; leave it out."
+            )
 
 
 _DESCRIPTION = (
@@ -96,6 +105,8 @@ class Evaluation:
     """Which data, and which split."""
     name: str
     """What the run is called."""
+    note: str = ""
+    """What makes the score doubtful."""
 
     @property
     def report(self) -> reporting.Report:
@@ -136,7 +147,14 @@ def score(
     Raises:
         InputError: if the data have no such split, or the run no use for an option.
     """
-    corpus = datasets.load(data or run.recipe.data, run.recipe.task.reads)
+    try:
+        corpus = datasets.load(data or run.recipe.data, run.recipe.task.reads)
+    except InputError as error:
+        if data is None:
+            raise
+        # These options are called --data.text and --data.columns in `train.py`.
+        told = re.sub(r"--data\.(text|columns)", r"--\1", str(error))
+        raise InputError(told) from None
     splits = corpus.content
     if split is None:
         split = "test" if "test" in splits else "validation"
@@ -161,7 +179,23 @@ def score(
     scored_on = _scored_on(corpus, split, data or run.recipe.data)
     if beams is not None:
         scored_on += f", {beams} {'beam' if beams == 1 else 'beams'}"
-    return Evaluation(run, result, scored_on, run.folder.name)
+    note = _note(run, data or run.recipe.data, corpus) if split != "train" else ""
+    return Evaluation(run, result, scored_on, run.folder.name, note)
+
+
+def _note(run: runs.Run, data: datasets.DataConfig, corpus: datasets.Corpus) -> str:
+    """Say so if a run has learnt from such data, and they are not what they were then."""
+    own = run.recipe.data
+    which = ("name", "text", "validation", "swap", "fold", "cleaning")
+    if any(getattr(data, field) != getattr(own, field) for field in which):
+        return ""
+    there = runs.read_json(run.folder / "config.json")["data"]
+    if {split: content.sha256() for split, content in corpus.content.items()} == there:
+        return ""
+    return (
+        f"{corpus.name} is not what it was when {run.folder} was trained, which may have learnt "
+        "from what it is scored on; train it again to know how good it is."
+    )
 
 
 def _scored_on(corpus: datasets.Corpus, split: str, data: datasets.DataConfig) -> str:
@@ -208,6 +242,8 @@ def main(arguments: Sequence[str]) -> None:
     for each in compared:
         if baseline or options.report or len(found) == 1:
             each.show(whole=options.report or len(found) == 1, named=len(found) > 1)
+    evaluations = (*found, *known.values())
+    reporting.show(dict.fromkeys(each.note for each in evaluations if each.note))
     if options.json:
         write_json(options.json, [each.to_json() for each in compared])
     if options.csv:
@@ -260,6 +296,8 @@ def _data(run: runs.Run, options: Options) -> datasets.DataConfig | None:
             as_own["language"] = own.language or _language(own)
         if options.text.suffix.lower() in TABLES and reads_records:
             as_own["columns"] = own.columns
+        if options.columns:
+            as_own["columns"] = options.columns
         return datasets.DataConfig(text=options.text, validation=options.text, **as_own)
     if options.name is not None:
         fold = own.fold if datasets.find(options.name).has_folds else None

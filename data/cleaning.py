@@ -30,9 +30,12 @@ _TAG = re.compile(r"<(?:!--.*?--|/?[A-Za-z][^<>]*|![A-Za-z][^<>]*)>")
 # stays: it is part of emoji and of several scripts.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff]")
 _LINE_END = re.compile(r"\r\n|\n|\r(?!\Z)")
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+# Chinese runs on into an address without a space, so that what it is made of is not \w.
+_WORD = r"\dA-Za-z_\u00c0-\u024f"
+_EMAIL = re.compile(rf"(?<![{_WORD}.+-])[{_WORD}.+-]+@[{_WORD}-]+(?:\.[{_WORD}-]+)+")
+_HANDLE = re.compile(rf"(?<![{_WORD}.])@[A-Za-z_](?:\.?\w){{2,}}", re.ASCII)
 _PHONE = re.compile(
-    r"""(?<![\w.+])(?:
+    r"""(?<![\dA-Za-z_.+])(?:
       \+\d(?:[ .()-]{0,2}\d){7,14}                        # with the code of the country
     | \(\d{2,5}\)[ .-]?\d{2,4}(?:[ .-]?\d{2,4}){1,4}      # with that of the area
     | \d{10,11}                                           # all digits in a row
@@ -40,8 +43,9 @@ _PHONE = re.compile(
     | (?!\d{4}([.-])\d\d\1\d\d(?!\d) | \d\d([.-])\d\d\2\d{4}(?!\d))  # a date, none of them
       (?!\d{1,3}(?:\.\d{1,3}){3}(?!\d))                   # nor is an internet address
       (?!(?:1\d|20)\d\d(?:[ -](?:1\d|20)\d\d)+(?!\d))    # nor are years
+      (?!(?<=\d[ ])\d\d[ ])                              # nor is counting: 8 9 10 11 12
       \d{2,4}(?:[ .-]\d{2,4}){2,4}                        # in groups
-    )(?!\w)""",
+    )(?![\dA-Za-z_])""",
     re.VERBOSE,
 )
 
@@ -111,9 +115,13 @@ def near_duplicates(lines: Lines) -> Iterator[str]:
 
 
 def redact(lines: Lines) -> Iterator[str]:
-    """Replace e-mail addresses by `<email>` and telephone numbers by `<phone>`."""
+    """Replace e-mail addresses, telephone numbers and handles such as @kerazoo.
+
+    `<email>`, `<phone>` and `<handle>` take their places.
+    """
     for line in lines:
-        yield _PHONE.sub("<phone>", _EMAIL.sub("<email>", line))
+        line = _HANDLE.sub("<handle>", _EMAIL.sub("<email>", line))
+        yield _PHONE.sub("<phone>", line)
 
 
 def lowercase(lines: Lines) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What an entry of the registry is, and the splits that such entries are cut into.
 
-Splits made here are functions of the examples alone: an example goes where its hash sends it, the
-same way on every machine.
+Splits made here are functions of the examples alone, the same on every machine: an example goes
+where its place in the order of their hashes sends it. That may be elsewhere if there are others.
 """
 
 import hashlib
@@ -67,7 +67,12 @@ class Dataset:
 
 def in_order_of_hash(texts: Iterable[str]) -> list[str]:
     """Return each distinct text once, in an order as good as shuffled and the same everywhere."""
-    return sorted(set(texts), key=lambda text: hashlib.sha256(text.encode()).digest())
+    return sorted(set(texts), key=hash_of)
+
+
+def hash_of(text: str) -> bytes:
+    """Return the sha256 of a text."""
+    return hashlib.sha256(text.encode()).digest()
 
 
 def in_tenths(texts: Iterable[str]) -> dict[str, int]:

@@ -140,6 +140,10 @@ def _check_columns(path: Path, wanted: Sequence[str], header: Sequence[str]) -> 
                 f"{path} line 1 has no column '{name}', and its columns are {', '.join(header)}; "
                 f"name those that you mean with --data.columns{did_you_mean(name, header)}"
             )
+        if header.count(name) > 1:
+            raise InputError(
+                f"{path} line 1 has {header.count(name)} columns '{name}'; give each another name."
+            )
 
 
 def _with_names(path: Path, number: int, header: Sequence[str], row: Sequence[str]) -> Row:
@@ -158,7 +162,7 @@ def _read_objects(path: Path, kind: Kind, columns: Sequence[str]) -> list[Record
             continue
         try:
             content = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path} line {number} is not JSON: {error}.") from None
         if not isinstance(content, dict):
             raise InputError(f"{path} line {number} is no object; give {_FORMATS[kind]}.")
@@ -203,11 +207,13 @@ def _value(path: Path, number: int, name: str, value: Any, field: str) -> str | 
         return value
     if field == "label" and isinstance(value, int | float):
         value = json.dumps(value)  # JSON's own writing: 1, 2.5, true
+    if field == "label" and isinstance(value, str):
+        value = value.strip()
     if value is None or value == "":
         raise InputError(f"{where} has nothing in '{name}'; give it a {field} or drop the line.")
     if not _is_text(value):
         raise InputError(f"{where}: '{name}' is no text that can be written in UTF-8.")
-    return value.strip() if field == "label" else value
+    return value
 
 
 def _is_text(value: Any) -> bool:

@@ -15,13 +15,18 @@ from ..errors import InputError, did_you_mean
 from ..files import expanded, whole_folder
 from . import own_files, records, sources
 from .cleaning import clean
-from .dataset import SPLITS, Dataset, in_order_of_hash
+from .dataset import SPLITS, Dataset, hash_of, in_order_of_hash
 from .records import Kind, Record, Records
 from .sources import fetch, home
 from .text import Text
 
 _MOST_NUMBERED = 20  # classes whose names are numbers
-_PREPARATION = 6  # counts changes to what is made of the same sources
+_TENTH = 26  # of the 256 values that the first byte of a hash has
+_READ = {"labels": "text", "pairs": "source", "tags": "tokens"}
+"""What the system reads of an example."""
+_TOGETHER = {"questions": "context", "dialogues": "dialogue"}
+"""What examples have in common that stay together."""
+_PREPARATION = 7  # counts changes to what is made of the same sources
 
 
 def prepared(
@@ -104,11 +109,15 @@ def own_records(
 ) -> Path:
     """Return the folder with records of one's own, in training and validation.
 
-    Without a file for validation, that is a tenth, at least one. Of labels, pairs and tags it is
-    drawn by the hash of what the system reads, as files may be sorted, and equal ones stay
-    together; each label keeps one for training, unless the labels are numbers to be predicted. Of
-    questions and dialogues it is the last tenth; those about one paragraph, and what belongs to one
-    dialogue, stay together where that is possible.
+    Without a file for validation, that is about a tenth, at least one. Of labels, pairs and tags it
+    is drawn by the hash of what the system reads, as files may be sorted: equal ones stay together,
+    and an example stays where it is when others come. Each label keeps one for training, unless the
+    labels are numbers to be predicted. Of questions and dialogues it is the last tenth; those about
+    one paragraph, and what belongs to one dialogue, stay together wherever they stand, if there is
+    more than one.
+
+    Cleaning changes nothing in which are held out. What it makes equal to one of these is left out
+    of training.
 
     Raises:
         InputError: if a file cannot be read or used.
@@ -118,12 +127,15 @@ def own_records(
     checksums = [(path.suffix, sources.sha256(path)) for path in paths.values()]
     folder = _folder("own", f"{checksums} {kind} {tuple(columns)} {tuple(steps)} {swap}")
     if not folder.is_dir():
+        splits = {split: own_files.read(path, kind, columns) for split, path in paths.items()}
+        if validation is None:
+            splits = _with_validation(splits["train"], kind, swap)
         splits = {
-            split: list(_treated(own_files.read(path, kind, columns), kind, split, steps, swap))
-            for split, path in paths.items()
+            split: list(_treated(content, kind, split, steps, swap))
+            for split, content in splits.items()
         }
         if validation is None:
-            splits = _with_validation(splits["train"], kind)
+            splits["train"] = _without(splits["validation"], splits["train"], kind)
             if not all(splits.values()):
                 of_labels = ", or one of each label" if kind == "labels" else ""
                 raise InputError(
@@ -144,26 +156,31 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _with_validation(examples: Sequence[Record], kind: Kind) -> dict[str, list[Record]]:
-    """Return the examples in training and validation."""
-    if kind in ("questions", "dialogues"):
-        cut = _last_tenth(examples, {"questions": "context", "dialogues": "dialogue"}[kind])
-        return {"train": examples[:cut], "validation": examples[cut:]}
-    field = {"labels": "text", "pairs": "source", "tags": "tokens"}[kind]
-    texts = [json.dumps(example[field]) for example in examples]
-    labels: dict[str, Collection[str]] = dict.fromkeys(texts, ())
-    if kind == "labels":
-        for text, example in zip(texts, examples, strict=True):
-            labels[text] = {*labels[text], example["label"]}
-    held_out = _tenth(labels)
+def _with_validation(examples: Sequence[Record], kind: Kind, swap: bool) -> dict[str, list[Record]]:
+    """Return the examples, not treated yet, in training and validation."""
+    if kind in _TOGETHER:
+        groups = [example[_TOGETHER[kind]] for example in examples]
+        if len(set(groups)) == 1:
+            groups = list(map(str, range(len(examples))))
+        held_out = _last_tenth(groups)
+    else:
+        field = "target" if swap else _READ[kind]
+        groups = [json.dumps(example[field]) for example in examples]
+        labels: dict[str, Collection[str]] = dict.fromkeys(groups, ())
+        if kind == "labels":
+            for text, example in zip(groups, examples, strict=True):
+                labels[text] = {*labels[text], example["label"]}
+        held_out = _tenth(labels)
     splits: dict[str, list[Record]] = {"train": [], "validation": []}
-    for text, example in zip(texts, examples, strict=True):
-        splits["validation" if text in held_out else "train"].append(example)
+    for group, example in zip(groups, examples, strict=True):
+        splits["validation" if group in held_out else "train"].append(example)
     return splits
 
 
 def _tenth(labels: Mapping[str, Collection[str]]) -> set[str]:
-    """Return a tenth of the texts, drawn by hash, that leaves each label one of the others.
+    """Return about a tenth of the texts, drawn by hash, that leaves each label one of the others.
+
+    They are those with the lowest hashes, at least one in twenty: few may have a low one.
 
     Args:
         labels: the labels of each text.
@@ -171,32 +188,58 @@ def _tenth(labels: Mapping[str, Collection[str]]) -> set[str]:
     left = Counter(label for several in labels.values() for label in several)
     if _are_numbers(left):
         left.clear()
+    least = max(1, len(labels) // 20)
     drawn: set[str] = set()
-    wanted = 0
-    for number, text in enumerate(in_order_of_hash(labels)):
-        wanted += number % 10 == 0
-        if len(drawn) < wanted and all(left[label] != 1 for label in labels[text]):
+    for text in in_order_of_hash(labels):
+        if hash_of(text)[0] >= _TENTH and len(drawn) >= least:
+            break
+        if all(left[label] != 1 for label in labels[text]):
             drawn.add(text)
             left.subtract(labels[text])
     return drawn
 
 
-def _are_numbers(labels: Collection[str]) -> bool:
-    """Tell whether labels are numbers, more or finer ones than those that stand for classes."""
+def _are_numbers(labels: Mapping[str, int]) -> bool:
+    """Tell whether labels are numbers to be predicted, and none that stand for classes.
+
+    They are more, or finer, than such, and most of them come once.
+
+    Args:
+        labels: how often each label comes.
+    """
     try:
         numbers = list(map(float, labels))
     except ValueError:
         return False
-    return len(numbers) > _MOST_NUMBERED or not all(number.is_integer() for number in numbers)
+    is_fine = len(numbers) > _MOST_NUMBERED or not all(map(float.is_integer, numbers))
+    return is_fine and 2 * sum(count == 1 for count in labels.values()) > len(labels)
 
 
-def _last_tenth(examples: Sequence[Record], field: str) -> int:
-    """Return where the last tenth begins, without parting those that have a field in common."""
-    cut = len(examples) - max(1, len(examples) // 10)
-    together = cut
-    while together and examples[together - 1][field] == examples[cut][field]:
-        together -= 1
-    return together or cut
+def _last_tenth(groups: Sequence[str]) -> set[str]:
+    """Return the groups that begin last and have a tenth of the examples, or a little more.
+
+    Args:
+        groups: the group of each example.
+    """
+    sizes = Counter(groups)  # in the order in which they begin
+    wanted = max(1, len(groups) // 10)
+    drawn: set[str] = set()
+    for group in reversed(sizes):
+        if wanted <= 0:
+            break
+        drawn.add(group)
+        wanted -= sizes[group]
+    return drawn
+
+
+def _without(
+    held_out: Iterable[Record], examples: Sequence[Record], kind: Kind
+) -> Sequence[Record]:
+    """Return the examples in which the system reads no text that a held-out one has, too."""
+    if kind not in ("labels", "pairs"):
+        return examples
+    texts = {example[_READ[kind]] for example in held_out}
+    return [example for example in examples if example[_READ[kind]] not in texts]
 
 
 def _folder(name: str, key: str) -> Path:
@@ -225,5 +268,6 @@ def _treated(
     content: Iterable[Record], kind: Kind, split: str, steps: Sequence[str], swap: bool
 ) -> Iterable[Record]:
     """Return records cleaned and, if they are to be, swapped."""
-    content = records.cleaned(content, kind, steps)
-    return records.swapped(content, held_out=split != "train") if swap else content
+    held_out = split != "train"
+    content = records.cleaned(content, kind, steps, held_out)
+    return records.swapped(content, held_out) if swap else content

@@ -116,8 +116,14 @@ def check_steps(steps: Sequence[str], kind: Kind) -> None:
         )
 
 
-def cleaned(records: Iterable[Record], kind: Kind, steps: Sequence[str]) -> Iterator[Record]:
-    """Run each text of the records through cleaning steps; drop records with nothing left."""
+def cleaned(
+    records: Iterable[Record], kind: Kind, steps: Sequence[str], held_out: bool = False
+) -> Iterator[Record]:
+    """Run each text of the records through cleaning steps.
+
+    Records with nothing left are dropped, unless they are held out: those are scored all the same,
+    so that scores with other cleaning are of the same examples.
+    """
     if not steps:
         yield from records
         return
@@ -131,13 +137,16 @@ def cleaned(records: Iterable[Record], kind: Kind, steps: Sequence[str]) -> Iter
         return cleaned_text(value)
 
     for record in records:
-        if kind == "dialogues" and not cleaned_text(record["history"][-1]):
-            continue  # what is answered has gone, and the turn before it is not what is
+        # Where what is answered has gone, the turn before it is not what is.
+        has_gone = kind == "dialogues" and not cleaned_text(record["history"][-1])
         record = {
             name: cleaned_field(value) if name in _CLEANED_FIELDS[kind] else value
             for name, value in record.items()
         }
-        if all(record[name] for name in _CLEANED_FIELDS[kind] if name in record):
+        if has_gone:
+            record["history"].append("")
+        is_whole = all(record[name] for name in _CLEANED_FIELDS[kind] if name in record)
+        if held_out or (is_whole and not has_gone):
             yield record
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ import pytest
 from rich.console import Console
 
 import kerazoo
-from kerazoo import evaluate, generate, runs
+from kerazoo import baselines, evaluate, generate, runs
 from kerazoo.data import datasets
 from kerazoo.data.datasets import DataConfig
 from kerazoo.errors import InputError
@@ -21,6 +22,7 @@ from kerazoo.metrics import generation
 from kerazoo.models.configs import GPTConfig, RNNConfig
 from kerazoo.models.sampling import Sampling
 from kerazoo.recipe import Recipe
+from kerazoo.tasks.configs import ClassificationConfig
 from kerazoo.train import train
 from kerazoo.training.config import TrainConfig
 
@@ -354,6 +356,88 @@ def test_all_runs_can_be_scored_on_another_text(folders, tmp_path, capsys):
     (row,) = json.loads(scores.read_text())
     assert row["scored on"] == f"{text} validation"
     assert row["bits/byte"] < 2
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory):
+    """A run on a table of one's own."""
+    folder = tmp_path_factory.mktemp("reviews")
+    rows = (f"it is {('bad', 'good')[n % 2]} {n},{n % 2}\n" for n in range(200))
+    (folder / "reviews.csv").write_text("text,label\n" + "".join(rows))
+    recipe = Recipe(
+        "A test.",
+        RNNConfig(context_length=32, width=16),
+        DataConfig(text=folder / "reviews.csv", cleaning=("html",)),
+        TrainConfig(steps=1, validate_every=1, batch_size=8, xla="off"),
+        ClassificationConfig(),
+    )
+    train(recipe, folder / "run", "a-test")
+    return folder / "run"
+
+
+def test_a_score_on_data_that_have_changed_has_a_note(reviews, tmp_path, capsys):
+    data = runs.load(reviews).recipe.data
+    evaluate.main([str(reviews)])
+    assert "is not what it was" not in capsys.readouterr().out
+
+    changed = tmp_path / "changed.csv"
+    changed.write_text(data.text.read_text() + "it is better,1\n" * 3)
+    config = (reviews / "config.json").read_text()
+    run = copy_with(reviews, tmp_path, config__json=config.replace(str(data.text), str(changed)))
+    evaluate.main([str(run)])
+    assert f"{changed} is not what it was when {run} was trained" in capsys.readouterr().out
+    learnt = {record["text"] for record in datasets.load(data, "labels").records["train"]}
+    now = datasets.load(replace(data, text=changed), "labels").records
+    assert not learnt & {record["text"] for record in now["validation"]}
+    evaluate.main([str(run), "--split", "train"])
+    assert "is not what it was" not in capsys.readouterr().out
+
+
+def test_a_baseline_whose_data_have_changed_has_a_note(reviews, tmp_path, capsys):
+    config = json.loads((reviews / "config.json").read_text())
+    config["data"]["train"] = "of another text"
+    config["recipe"]["data"]["cleaning"] = ["lowercase"]
+    baseline = copy_with(reviews, tmp_path, config__json=json.dumps(config))
+    evaluate.main([str(reviews), "--baseline", str(baseline)])
+    out = capsys.readouterr().out
+    assert "paired bootstrap" in out
+    assert out.count("is not what it was") == out.count(f"when {baseline} was trained") == 1
+
+
+def test_a_table_may_have_other_columns_than_that_of_the_run(reviews, tmp_path, capsys):
+    other, text = tmp_path / "other.csv", tmp_path / "other.txt"
+    other.write_text("review,stars\nit is good,1\n<p>,0\n")
+    text.write_text("it is good")
+    arguments = [str(reviews), "--text", str(other)]
+    with pytest.raises(InputError, match="columns are review, stars; .* mean with --columns"):
+        evaluate.main(arguments)
+    arguments += ["--columns", "review", "stars", "--json", str(tmp_path / "scores.json")]
+    evaluate.main(arguments)
+    (row,) = json.loads((tmp_path / "scores.json").read_text())
+    assert row["details"]["examples"] == 2  # one of which is empty after cleaning
+    with pytest.raises(InputError, match="^--columns goes with a .csv, .tsv or .jsonl file"):
+        evaluate.main([str(reviews), "--text", str(text), "--columns", "a", "b"])
+    with pytest.raises(InputError, match="--columns a b names columns of a file that --text"):
+        evaluate.main([str(reviews), "--columns", "a", "b"])
+
+
+def test_a_baseline_that_has_learnt_from_the_file_is_refused(reviews, tmp_path):
+    run = runs.load(reviews)
+    own = run.recipe.data
+    beside = replace(own, validation=tmp_path / "beside.csv")
+    other = replace(own, text=tmp_path / "other.csv", validation=own.text)
+
+    def refuses(own, data):
+        baseline = replace(run, recipe=replace(run.recipe, data=own))
+        with pytest.raises(InputError, match=f"has learnt from what {run.folder} is scored on"):
+            baselines.data_for(baseline, run, data, is_own=False)
+        return True
+
+    assert refuses(beside, own)  # from the tenth that the run holds out
+    run = replace(run, recipe=replace(run.recipe, data=other))
+    assert refuses(own, other)
+    baseline = replace(run, recipe=replace(run.recipe, data=beside))
+    assert baselines.data_for(baseline, run, beside, is_own=False) == beside
 
 
 def test_a_run_is_scored_on_a_split_by_name(folders):

@@ -62,6 +62,10 @@ def test_chitchat_is_split_by_conversation_and_without_addresses_and_senders():
     assert len(set().union(*seen)) == sum(map(len, seen)) == 4_017
     for text in corpus.splits.values():
         assert not re.search(r"\w@\w+\.\w|[0-9a-f]{8}-[0-9a-f]{4}-4", text.read())
+        assert not re.search(r"(?<![\w.])@[A-Za-z]\w\w", text.read())
+    said = "".join(text.read() for text in corpus.splits.values())
+    assert "insta <handle>" in said
+    assert "8 9 10 11 12 13 14 15" in said
     first, second = corpus.records["train"].head(2)
     assert second["history"] == [*first["history"], first["response"]]
     assert max(len(record["history"]) for record in corpus.records["test"]) == 10

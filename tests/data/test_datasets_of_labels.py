@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from kerazoo.data import datasets
+from kerazoo.data import datasets, records
 from kerazoo.data.datasets import DataConfig, load
 
 
@@ -111,6 +111,19 @@ def test_ag_news_is_read_from_its_table(tmp_path):
         "test": 3,
     }
     assert splits["test"][0] == {"text": 'Title 0 Two lines, "quoted"', "label": "World"}
+
+
+def test_ag_news_comes_without_tags_and_entities(tmp_path, monkeypatch):
+    about = (
+        'It #39;s  quot;good quot; for &lt;A HREF=""http://x.org/q?a=B target=/c""&gt;B&lt;/A&gt;'
+    )
+    row = f'"3","A  #36;5 deal","{about}, AT&amp;T and 3 &lt; 4; we #1;"\n'
+    (tmp_path / "a.csv").write_text(row * 3)
+    own = datasets.find("ag-news")
+    splits = own.prepare(tmp_path / "a.csv", tmp_path / "a.csv")
+    cleaned = records.cleaned(splits["test"], "labels", own.cleaning)
+    text = 'A $5 deal It\'s "good" for B, AT&T and 3 < 4; we #1;'
+    assert list(cleaned) == [{"text": text, "label": "Business"}] * 3
 
 
 def test_chnsenticorp_is_read_from_its_tables(tmp_path):

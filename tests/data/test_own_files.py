@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from kerazoo.data.dataset import hash_of
 from kerazoo.data.datasets import DataConfig, load
 from kerazoo.data.own_files import in_bio, read
 from kerazoo.data.records import TURNS_REMEMBERED
@@ -158,12 +159,15 @@ def squad(**fields):
         ("labels", "a.csv", "text,label\nx,y\nz\n", "line 3 has 1 columns, and line 1 has 2"),
         ("labels", "a.csv", 'text,label\n"x\nx",y\nz,\n', "line 4 has nothing in 'label'"),
         ("labels", "a.csv", 'text,label\nx,y\n"z,y\n', "line 3 is no row of a CSV file"),
+        ("labels", "a.csv", "text,label\nx, \n", "line 2 has nothing in 'label'"),
+        ("labels", "a.csv", "label,text,label\ny,x,z\n", "line 1 has 2 columns 'label'; give each"),
         ("labels", "a.csv", b"text,label\nx,\xff\n", "line 2 is not UTF-8"),
         ("labels", "a.csv", b"text,label\nx,\0\n", "line 2 has a zero byte"),
         ("labels", "a.xlsx", "x", "ends with .xlsx, which is no file of labels; give a table"),
         ("labels", "a", "x", "has no ending, which is no file of labels"),
         ("labels", "a.jsonl", '{"text": "x", "label": "y"}\n{"text": "x"\n', "line 2 is not JSON"),
         ("labels", "a.jsonl", "[1]\n", "line 1 is no object"),
+        ("labels", "a.jsonl", "[" * 100_000, "line 1 is not JSON"),
         (
             "labels",
             "a.jsonl",
@@ -267,15 +271,65 @@ def test_columns_that_do_not_fit_are_refused(kind, name, columns, message, put):
         read(put(name, "text,label\nx,y\n"), kind, columns)
 
 
+def texts_of(corpus):
+    """Return the distinct texts of training and validation."""
+    return [{record["text"] for record in records} for records in corpus.records.values()]
+
+
+def labelled(numbers, form="text {}"):
+    """Return the content of a table: a text for each number."""
+    return "text,label\n" + "".join(f"{form.format(n)},{n // 200}\n" for n in numbers)
+
+
 def test_a_tenth_of_your_own_records_is_for_validation_whatever_their_order(put):
-    path = put("a.csv", "text,label\n" + "".join(f"text {n},{n // 20}\n" for n in range(40)))
+    path = put("a.csv", labelled(range(400)))
     corpus = load(DataConfig(text=path), "labels")
-    assert {split: len(records) for split, records in corpus.records.items()} == {
-        "train": 36,
-        "validation": 4,
-    }
+    train, validation = texts_of(corpus)
+    assert len(train) + len(validation) == 400
+    assert 25 <= len(validation) <= 55
     assert {record["label"] for record in corpus.records["validation"]} == {"0", "1"}
     assert (corpus.name, corpus.kind, corpus.languages) == (str(path), "labels", ())
+    put("a.csv", labelled(reversed(range(400))))
+    assert texts_of(load(DataConfig(text=path), "labels")) == [train, validation]
+
+
+def test_an_example_stays_where_it_is_when_others_come(put):
+    path = put("a.csv", labelled(range(400)))
+    train, validation = texts_of(load(DataConfig(text=path), "labels"))
+    put("a.csv", labelled(range(-100, 500)))
+    now_train, now_validation = texts_of(load(DataConfig(text=path), "labels"))
+    assert train < now_train
+    assert validation < now_validation
+
+
+# Numbers whose texts have no low hash.
+LATE = [n for n in range(60) if hash_of(json.dumps(f"text {n}"))[0] > 25][:40]
+
+
+def test_of_a_few_examples_at_least_one_in_twenty_is_for_validation(put):
+    for few in range(2, 9):
+        corpus = load(DataConfig(text=put("a.csv", labelled(range(few)))), "labels")
+        train, validation = texts_of(corpus)
+        assert 1 <= len(validation) < len(train) + 1
+    corpus = load(DataConfig(text=put("a.csv", labelled(LATE))), "labels")
+    assert [len(texts) for texts in texts_of(corpus)] == [38, 2]
+
+
+def test_cleaning_changes_nothing_in_what_is_held_out(put):
+    path = put("a.csv", labelled(range(100), "<b>Text {}</b>"))
+    (_, validation), (_, cleaned) = (
+        texts_of(load(DataConfig(text=path, cleaning=cleaning), "labels"))
+        for cleaning in ((), ("html", "lowercase"))
+    )
+    assert {text.removeprefix("<b>").removesuffix("</b>").lower() for text in validation} == cleaned
+
+
+def test_a_text_of_which_cleaning_leaves_nothing_is_scored_and_not_learnt_from(put):
+    train, held_out = (put(name, "text,label\n<p>,x\na,y\n") for name in ("a.csv", "b.csv"))
+    data = DataConfig(text=train, validation=held_out, cleaning=("html",))
+    corpus = load(data, "labels")
+    assert [len(records) for records in corpus.records.values()] == [1, 2]
+    assert corpus.records["validation"].head(1) == [{"text": "", "label": "x"}]
 
 
 def test_each_label_keeps_a_text_for_training(put):
@@ -284,9 +338,9 @@ def test_each_label_keeps_a_text_for_training(put):
     rows += ["text 0,20\n", "text 1,rare 0\n"]
     records = load(DataConfig(text=put("a.csv", "text,label\n" + "".join(rows))), "labels").records
     assert {record["label"] for record in records["train"]} == set(labels)
-    assert len(records["validation"]) >= 4
     train, validation = ({record["text"] for record in each} for each in records.values())
-    assert (len(train), len(validation)) == (36, 4)
+    assert (len(train), len(validation)) == (38, 2)
+    assert not train & validation
 
     lone = put("b.csv", "text,label\nx,1\ny,1\nz,one\n")
     records = load(DataConfig(text=lone), "labels").records
@@ -302,10 +356,17 @@ def test_numbers_that_differ_are_no_labels_to_keep(put):
         return [record["text"] for record in records["validation"]]
 
     alike = held_out(lambda n: "alike")
-    assert len(alike) == 4
+    assert len(alike) == 3
     assert held_out(lambda n: -n / 7) == alike  # all of them differ
     assert held_out(lambda n: n % 30 / 10) == alike  # some are the only one of their kind
     assert held_out(lambda n: n % 30) == alike
+
+
+def test_many_classes_may_be_called_by_numbers(put):
+    first = min(range(231), key=lambda n: hash_of(json.dumps(f"text {n}")))
+    rows = "".join(f"text {n},{99 if n == first else n % 77}\n" for n in range(231))
+    records = load(DataConfig(text=put("a.csv", "text,label\n" + rows)), "labels").records
+    assert len({record["label"] for record in records["train"]}) == 78
 
 
 @pytest.mark.parametrize("swap", [False, True])
@@ -315,7 +376,8 @@ def test_equal_texts_of_your_own_stay_together(put, swap):
     config = DataConfig(text=path, swap=swap, cleaning=("lowercase",))
     splits = load(config, "pairs").records
     train, validation = ({record["source"] for record in splits[name]} for name in splits)
-    assert (len(train), len(validation)) == (13, 2)
+    assert len(train) + len(validation) == 15
+    assert validation
     assert not train & validation
 
 
@@ -327,6 +389,30 @@ def test_a_long_dialogue_remembers_its_last_turns(put):
 def test_a_dialogue_is_not_cut_in_two(put):
     corpus = load(DataConfig(text=put("a.txt", TURNS + "well\nthen\n")), "dialogues")
     assert [len(records) for records in corpus.records.values()] == [2, 3]
+
+
+def test_dialogues_and_paragraphs_stay_together_wherever_they_stand(put):
+    turns = [{"dialogue": n % 10, "history": [f"{n}"], "response": "x"} for n in range(100)]
+    content = json.loads(json.dumps(SQUAD))
+    paragraphs = [
+        {"context": f"Ann {n % 10}", "qas": [{"id": str(n), "question": "?", "answers": []}]}
+        for n in range(100)
+    ]
+    content["data"][0]["paragraphs"] = paragraphs
+    for kind, path, field, last in (
+        ("dialogues", put("a.jsonl", lines(*turns)), "dialogue", "9"),
+        ("questions", put("a.json", json.dumps(content)), "context", "Ann 9"),
+    ):
+        records = load(DataConfig(text=path), kind).records
+        assert [record[field] for record in records["validation"]] == [last] * 10
+        assert last not in {record[field] for record in records["train"]}
+        assert len(records["train"]) == 90
+
+
+def test_a_single_dialogue_has_to_be_parted(put):
+    path = put("a.txt", "".join(f"{n}\n" for n in range(31)))
+    records = load(DataConfig(text=path), "dialogues").records
+    assert [record["response"] for record in records["validation"]] == ["28", "29", "30"]
 
 
 def test_your_own_validation_file_leaves_the_records_whole(put):

@@ -76,6 +76,26 @@ def test_an_answer_goes_with_the_turn_that_it_answers():
 
 
 @pytest.mark.parametrize(
+    ("kind", "record", "cleaned"),
+    [
+        ("labels", {"text": "<p>", "label": "x"}, {"text": "", "label": "x"}),
+        (
+            "pairs",
+            {"source": "<p>a", "target": "<p>", "references": ["<p>", "b"]},
+            {"source": "a", "target": "", "references": ["b"]},
+        ),
+        (
+            "dialogues",
+            {"history": ["<p>", "a", "<p>"], "response": "b"},
+            {"history": ["a", ""], "response": "b"},
+        ),
+    ],
+)
+def test_what_is_held_out_stays_where_cleaning_leaves_nothing_of_it(kind, record, cleaned):
+    assert list(records.cleaned([record], kind, ("html",), held_out=True)) == [cleaned]
+
+
+@pytest.mark.parametrize(
     ("kind", "step", "message"),
     [
         ("tags", "nfc", "tags cannot be cleaned .*tokens must stay"),
