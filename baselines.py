@@ -58,7 +58,7 @@ def data_for(baseline: runs.Run, run: runs.Run, data: DataConfig, is_own: bool) 
         InputError: if the baseline has other answers to give, or has learnt from these.
     """
     own, reads = baseline.recipe.data, baseline.recipe.task.reads
-    if _has_learnt_from(own, data) and not _has_learnt_from(run.recipe.data, data):
+    if has_learnt_from(own, data) and not has_learnt_from(run.recipe.data, data):
         raise InputError(
             f"--baseline {baseline.folder} has learnt from what {run.folder} is scored on, "
             f"{data.validation or data.text}; compare runs with one --data.validation, or score "
@@ -83,7 +83,7 @@ def data_for(baseline: runs.Run, run: runs.Run, data: DataConfig, is_own: bool) 
     return data
 
 
-def _has_learnt_from(own: DataConfig, data: DataConfig) -> bool:
+def has_learnt_from(own: DataConfig, data: DataConfig) -> bool:
     """Whether a run on its own data has learnt from what some data hold out.
 
     That is the whole file for validation; without one, the tenth that every run on it holds out.

@@ -110,8 +110,9 @@ class Evaluation:
 
     @property
     def report(self) -> reporting.Report:
-        """All scores, with their intervals."""
-        return self.score.report
+        """All scores, with their intervals, and all notes."""
+        report = self.score.report
+        return replace(report, notes=(*report.notes, self.note)) if self.note else report
 
     def row(self) -> dict[str, Any]:
         """Return the row of the table: see `COLUMNS`."""
@@ -147,14 +148,7 @@ def score(
     Raises:
         InputError: if the data have no such split, or the run no use for an option.
     """
-    try:
-        corpus = datasets.load(data or run.recipe.data, run.recipe.task.reads)
-    except InputError as error:
-        if data is None:
-            raise
-        # These options are called --data.text and --data.columns in `train.py`.
-        told = re.sub(r"--data\.(text|columns)", r"--\1", str(error))
-        raise InputError(told) from None
+    corpus = datasets.load(data or run.recipe.data, run.recipe.task.reads)
     splits = corpus.content
     if split is None:
         split = "test" if "test" in splits else "validation"
@@ -184,17 +178,22 @@ def score(
 
 
 def _note(run: runs.Run, data: datasets.DataConfig, corpus: datasets.Corpus) -> str:
-    """Say so if a run has learnt from such data, and they are not what they were then."""
+    """Say so if a run has learnt from what it is scored on, or may have."""
     own = run.recipe.data
+    if baselines.has_learnt_from(own, data):
+        return (
+            f"{run.folder} has learnt from what it is scored on, {data.validation or data.text}; "
+            "give it a text that it has not seen."
+        )
     which = ("name", "text", "validation", "swap", "fold", "cleaning")
     if any(getattr(data, field) != getattr(own, field) for field in which):
         return ""
     there = runs.read_json(run.folder / "config.json")["data"]
-    if {split: content.sha256() for split, content in corpus.content.items()} == there:
+    if corpus.content["train"].sha256() == there["train"]:
         return ""
     return (
-        f"{corpus.name} is not what it was when {run.folder} was trained, which may have learnt "
-        "from what it is scored on; train it again to know how good it is."
+        f"the training split of {corpus.name} is not what it was when {run.folder} was trained, "
+        "which may have learnt from what it is scored on; train it again to know how good it is."
     )
 
 
@@ -226,6 +225,8 @@ def main(arguments: Sequence[str]) -> None:
     baseline = chosen((options.baseline,), need_data=False)[0] if options.baseline else None
     if baseline:
         baselines.check(baseline, loaded)
+        for run in loaded:
+            _data_of_baseline(baseline, run, options)
 
     found = _scored(loaded, options)
     found.sort(key=_rank)
@@ -239,11 +240,11 @@ def main(arguments: Sequence[str]) -> None:
     compared = [
         _Compared(each, baseline and _against(each, baseline, options, known)) for each in found
     ]
-    for each in compared:
-        if baseline or options.report or len(found) == 1:
+    if baseline or options.report or len(found) == 1:
+        for each in compared:
             each.show(whole=options.report or len(found) == 1, named=len(found) > 1)
-    evaluations = (*found, *known.values())
-    reporting.show(dict.fromkeys(each.note for each in evaluations if each.note))
+    else:
+        reporting.show(each.note for each in found if each.note)
     if options.json:
         write_json(options.json, [each.to_json() for each in compared])
     if options.csv:
@@ -263,7 +264,7 @@ def _scored(loaded: Sequence[runs.Run], options: Options) -> list[Evaluation]:
     found, errors = [], []
     for run, name in zip(loaded, quality_chart.names(loaded), strict=True):
         try:
-            evaluation = score(run, _data(run, options), *_how(options))
+            evaluation = _as_asked(run, _data(run, options), options)
         except InputError as error:
             errors.append((name, error))
         else:
@@ -275,9 +276,16 @@ def _scored(loaded: Sequence[runs.Run], options: Options) -> list[Evaluation]:
     return found
 
 
-def _how(options: Options) -> tuple[str | None, int | None, int | None]:
-    """Return what `score` is given beside run and data."""
-    return options.split, options.stride, options.beams
+def _as_asked(run: runs.Run, data: datasets.DataConfig | None, options: Options) -> Evaluation:
+    """Score a run as the options say, of which errors tell by their names here."""
+    try:
+        return score(run, data, options.split, options.stride, options.beams)
+    except InputError as error:
+        if options.text is None:
+            raise
+        # As settings of a recipe, they are called --data.text and --data.columns.
+        told = re.sub(r"--data\.(text|columns)", r"--\1", str(error))
+        raise InputError(told) from None
 
 
 def _data(run: runs.Run, options: Options) -> datasets.DataConfig | None:
@@ -340,11 +348,16 @@ def _against(
     """
     if evaluation.run.folder.resolve() == baseline.folder.resolve():
         return None
-    data = _data(evaluation.run, options) or evaluation.run.recipe.data
-    data = baselines.data_for(baseline, evaluation.run, data, options.text is not None)
+    data = _data_of_baseline(baseline, evaluation.run, options)
     if data not in known:
-        known[data] = score(baseline, data, *_how(options))
+        known[data] = _as_asked(baseline, data, options)
     return known[data]
+
+
+def _data_of_baseline(baseline: runs.Run, run: runs.Run, options: Options) -> datasets.DataConfig:
+    """Return what a run is scored on, as the baseline reads it."""
+    data = _data(run, options) or run.recipe.data
+    return baselines.data_for(baseline, run, data, options.text is not None)
 
 
 @dataclass(frozen=True)

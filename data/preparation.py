@@ -21,10 +21,10 @@ from .sources import fetch, home
 from .text import Text
 
 _MOST_NUMBERED = 20  # classes whose names are numbers
-_TENTH = 26  # of the 256 values that the first byte of a hash has
-_READ = {"labels": "text", "pairs": "source", "tags": "tokens"}
+_HELD_OUT_BELOW = 26  # of the 256 values that the first byte of a hash has: about a tenth
+_INPUT_FIELD = {"labels": "text", "pairs": "source", "tags": "tokens"}
 """What the system reads of an example."""
-_TOGETHER = {"questions": "context", "dialogues": "dialogue"}
+_GROUP_FIELD = {"questions": "context", "dialogues": "dialogue"}
 """What examples have in common that stay together."""
 _PREPARATION = 7  # counts changes to what is made of the same sources
 
@@ -111,13 +111,13 @@ def own_records(
 
     Without a file for validation, that is about a tenth, at least one. Of labels, pairs and tags it
     is drawn by the hash of what the system reads, as files may be sorted: equal ones stay together,
-    and an example stays where it is when others come. Each label keeps one for training, unless the
-    labels are numbers to be predicted. Of questions and dialogues it is the last tenth; those about
-    one paragraph, and what belongs to one dialogue, stay together wherever they stand, if there is
-    more than one.
+    and an example stays where it is when others come, but in files of a few hundred, and for labels
+    that come once or twice: each label keeps one for training, unless the labels are numbers to be
+    predicted. Of questions and dialogues it is the last tenth; those about one paragraph, and what
+    belongs to one dialogue, stay together wherever they stand, if there is more than one.
 
-    Cleaning changes nothing in which are held out. What it makes equal to one of these is left out
-    of training.
+    Which are held out is decided before cleaning. Of labels and pairs, what cleaning makes equal to
+    one of these is left out of training, unless a label would have nothing left there.
 
     Raises:
         InputError: if a file cannot be read or used.
@@ -136,6 +136,8 @@ def own_records(
         }
         if validation is None:
             splits["train"] = _without(splits["validation"], splits["train"], kind)
+            if kind == "labels":
+                _give_back(splits)
             if not all(splits.values()):
                 of_labels = ", or one of each label" if kind == "labels" else ""
                 raise InputError(
@@ -158,26 +160,26 @@ def _existing(path: Path) -> Path:
 
 def _with_validation(examples: Sequence[Record], kind: Kind, swap: bool) -> dict[str, list[Record]]:
     """Return the examples, not treated yet, in training and validation."""
-    if kind in _TOGETHER:
-        groups = [example[_TOGETHER[kind]] for example in examples]
+    if kind in _GROUP_FIELD:
+        groups = [example[_GROUP_FIELD[kind]] for example in examples]
         if len(set(groups)) == 1:
             groups = list(map(str, range(len(examples))))
-        held_out = _last_tenth(groups)
+        held_out = _last_groups(groups)
     else:
-        field = "target" if swap else _READ[kind]
+        field = "target" if swap else _INPUT_FIELD[kind]
         groups = [json.dumps(example[field]) for example in examples]
         labels: dict[str, Collection[str]] = dict.fromkeys(groups, ())
         if kind == "labels":
             for text, example in zip(groups, examples, strict=True):
                 labels[text] = {*labels[text], example["label"]}
-        held_out = _tenth(labels)
+        held_out = _drawn_by_hash(labels)
     splits: dict[str, list[Record]] = {"train": [], "validation": []}
     for group, example in zip(groups, examples, strict=True):
         splits["validation" if group in held_out else "train"].append(example)
     return splits
 
 
-def _tenth(labels: Mapping[str, Collection[str]]) -> set[str]:
+def _drawn_by_hash(labels: Mapping[str, Collection[str]]) -> set[str]:
     """Return about a tenth of the texts, drawn by hash, that leaves each label one of the others.
 
     They are those with the lowest hashes, at least one in twenty: few may have a low one.
@@ -191,7 +193,7 @@ def _tenth(labels: Mapping[str, Collection[str]]) -> set[str]:
     least = max(1, len(labels) // 20)
     drawn: set[str] = set()
     for text in in_order_of_hash(labels):
-        if hash_of(text)[0] >= _TENTH and len(drawn) >= least:
+        if hash_of(text)[0] >= _HELD_OUT_BELOW and len(drawn) >= least:
             break
         if all(left[label] != 1 for label in labels[text]):
             drawn.add(text)
@@ -215,8 +217,8 @@ def _are_numbers(labels: Mapping[str, int]) -> bool:
     return is_fine and 2 * sum(count == 1 for count in labels.values()) > len(labels)
 
 
-def _last_tenth(groups: Sequence[str]) -> set[str]:
-    """Return the groups that begin last and have a tenth of the examples, or a little more.
+def _last_groups(groups: Sequence[str]) -> set[str]:
+    """Return the groups that begin last, all but the first at most, until they have a tenth.
 
     Args:
         groups: the group of each example.
@@ -224,7 +226,7 @@ def _last_tenth(groups: Sequence[str]) -> set[str]:
     sizes = Counter(groups)  # in the order in which they begin
     wanted = max(1, len(groups) // 10)
     drawn: set[str] = set()
-    for group in reversed(sizes):
+    for group in list(reversed(sizes))[:-1]:
         if wanted <= 0:
             break
         drawn.add(group)
@@ -238,8 +240,21 @@ def _without(
     """Return the examples in which the system reads no text that a held-out one has, too."""
     if kind not in ("labels", "pairs"):
         return examples
-    texts = {example[_READ[kind]] for example in held_out}
-    return [example for example in examples if example[_READ[kind]] not in texts]
+    field = _INPUT_FIELD[kind]
+    texts = {example[field] for example in held_out}
+    return [example for example in examples if example[field] not in texts]
+
+
+def _give_back(splits: dict[str, list[Record]]) -> None:
+    """Move what is held out of labels of which cleaning has left nothing to learn from."""
+    labels = [example["label"] for split in splits.values() for example in split]
+    if _are_numbers(Counter(labels)):
+        return
+    learnt = {example["label"] for example in splits["train"]}
+    texts = {e["text"] for e in splits["validation"] if e["label"] not in learnt and e["text"]}
+    back = [example for example in splits["validation"] if example["text"] in texts]
+    splits["train"] = [*splits["train"], *back]
+    splits["validation"] = [e for e in splits["validation"] if e["text"] not in texts]
 
 
 def _folder(name: str, key: str) -> Path:

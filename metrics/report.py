@@ -250,7 +250,8 @@ def parts(
 
 
 def _notes(report: Report, baseline: Report | None) -> list[str]:
-    return list(dict.fromkeys((*report.notes, *(baseline.notes if baseline else ()))))
+    of_baseline = [note for note in baseline.notes if note not in report.notes] if baseline else []
+    return [*report.notes, *(f"baseline: {note}" for note in of_baseline)]
 
 
 def show(shown: Iterable[Table | str]) -> None:

@@ -324,6 +324,23 @@ def test_cleaning_changes_nothing_in_what_is_held_out(put):
     assert {text.removeprefix("<b>").removesuffix("</b>").lower() for text in validation} == cleaned
 
 
+@pytest.mark.parametrize("rare", [("Rare!", "rare!"), ("<p>", "rare")])
+def test_a_label_keeps_an_example_to_learn_from_after_cleaning(put, rare):
+    for more in range(30):  # whichever of the two is held out
+        rows = [(f"text {n}", n % 2) for n in range(more, 40)] + [(text, "r") for text in rare]
+        path = put("a.csv", "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+        records = load(DataConfig(text=path, cleaning=("html", "lowercase")), "labels").records
+        assert "r" in {record["label"] for record in records["train"]}
+
+
+def test_a_long_group_at_the_beginning_is_for_training(put):
+    turns = ["a", "b"] * 15
+    path = put("a.txt", "\n".join([*turns, "", "c", "d"]))
+    train, validation = load(DataConfig(text=path), "dialogues").records.values()
+    assert [record["response"] for record in validation] == ["d"]
+    assert len(train) == 29
+
+
 def test_a_text_of_which_cleaning_leaves_nothing_is_scored_and_not_learnt_from(put):
     train, held_out = (put(name, "text,label\n<p>,x\na,y\n") for name in ("a.csv", "b.csv"))
     data = DataConfig(text=train, validation=held_out, cleaning=("html",))

@@ -141,7 +141,7 @@ def test_json_holds_what_the_tables_do():
     assert "paired bootstrap" in content["scores"]["accuracy"]["difference"]["test"]
     assert "notes" not in content
     noted = Report(system.scores, notes=("One answer is missing.",))
-    assert report.to_json(lines, system, noted)["notes"] == ["One answer is missing."]
+    assert report.to_json(lines, system, noted)["notes"] == ["baseline: One answer is missing."]
 
 
 @pytest.fixture
