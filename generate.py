@@ -38,6 +38,7 @@ from kerazoo.data.annotated_files import read_lines
 from kerazoo.errors import InputError
 from kerazoo.metrics.novelty import by_novelty
 from kerazoo.models.sampling import HEEDED, SamplerKind, Sampling
+from kerazoo.tasks.configs import SequenceToSequenceConfig
 
 BATCH = 64
 """Lines of a pipe or a file that are answered at a time, at most."""
@@ -126,6 +127,11 @@ class _Speaker:
         self.writes = run.task.default_sampling is not None
         sampling = replace(as_suits, **given)
         self._check_heeded(given, sampling.sampler)
+        if "length_penalty" in given and not isinstance(run.recipe.task, SequenceToSequenceConfig):
+            raise InputError(
+                f"--length-penalty {options.length_penalty} compares texts that have ended, and "
+                f"{run.folder} writes on to --max-tokens; leave it out."
+            )
         stop = options.stop and options.stop.replace("\\n", "\n").replace("\\t", "\t")
         self.how = {"sampling": sampling, "stop": stop}
         self.num_wrong = self.num_cut = 0
@@ -189,7 +195,7 @@ class _Speaker:
         Raises:
             InputError: at the end, if some lines were wrong.
         """
-        number = 0
+        number = asked = 0
         batches = _as_they_come(lines) if _is_pipe(lines) else _batched(lines)
         for batch in batches:
             batch = [line.rstrip("\n") for line in batch]
@@ -197,9 +203,10 @@ class _Speaker:
                 batch = [line.replace("\\n", "\n") for line in batch]
             self._answer_batch(batch, number + 1)
             number += len(batch)
+            asked += sum(1 for line in batch if line.strip())
         if not number:
             self.run.generate(None)  # tells what is missing
-        self._tell_cut(self.num_cut, number)
+        self._tell_cut(self.num_cut, asked)
         if self.num_wrong:
             raise InputError(
                 f"{self.num_wrong:,} of the {number:,} lines cannot be answered, as told above; "

@@ -6,7 +6,7 @@
     --task regression      one number per line
     --task tagging         one token per line, its tag last; or right and predicted tag in one file
     --task qa              questions in SQuAD's format; predictions {"ID": "ANSWER", ...}
-    --task dialogue        one response per line; in the references, a blank line ends a dialogue
+    --task dialogue        one response per line; what is blank in all references ends a dialogue
     --task generation      one text per line, of which nothing else is right, or .jsonl that
                            `generate.py --json` wrote; --training shows copies
 
@@ -152,6 +152,7 @@ def _summarization(options: Options) -> Scorer:
         [_with_new_lines(text) for text in several] for several in _several_references(options)
     ]
     gold_path = _reference_paths(options)[0]
+    check_spaces(chain(*references), options.language)
 
     def score(path: Path) -> Report:
         lines = files.read_lines(path)

@@ -29,7 +29,7 @@ def base_language(code: str) -> str:
     return _TWO_LETTERS.get(base, base)
 
 
-def check_spaces(texts: Iterable[str], language: str) -> None:
+def check_spaces(texts: Iterable[str], language: str, option: str = "--language") -> None:
     """Refuse texts as English if half of them or more are in letters of `UNSPACED` languages.
 
     What stands between their spaces would be taken for a word.
@@ -41,6 +41,7 @@ def check_spaces(texts: Iterable[str], language: str) -> None:
     Args:
         texts: the texts; those without letters do not count.
         language: the code of their language.
+        option: the one that gives it.
 
     Raises:
         InputError: if that is English, and most letters in so many texts are none of it.
@@ -57,7 +58,7 @@ def check_spaces(texts: Iterable[str], language: str) -> None:
         raise InputError(
             f"the text {unspaced[0][:40]!r}, like {len(unspaced)} of {len(written)}, is in "
             "letters of a language without spaces, and would be scored as English; give its "
-            "language with --language, such as zh, or zh-x-tok if its words stand apart already."
+            f"language with {option}, such as zh, or zh-x-tok if its words stand apart already."
         )
 
 

@@ -34,9 +34,9 @@ class Sampling:
     num_beams: int = 4
     """Texts that beam search keeps."""
     length_penalty: float = 1.0
-    """Beam search chooses the text with the highest logarithm of its probability, divided by its
-    length to this power; with 0 the likeliest, which is often too short (after Wu et al. 2016,
-    section 7, without their constant)."""
+    """Of texts that end, beam search chooses the one with the highest logarithm of its probability,
+    divided by its length to this power; with 0 the likeliest, which is often too short (after Wu et
+    al. 2016, section 7, without their constant)."""
     candidates: int = 4
     """Contrastive search: tokens compared at each step."""
     alpha: float = 0.6

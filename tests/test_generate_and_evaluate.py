@@ -191,6 +191,10 @@ def test_streamed_text_is_the_text_at_once(folders):
         (["no-such-run"], "no run folder no-such-run"),
         (["{run}", "x", "--temperature", "0"], "--temperature is 0.0; it must be above 0"),
         (["{run}", "x", "--sampler", "topk"], "'topk'.*--sampler.*'top-k'"),
+        (
+            ["{run}", "x", "--sampler", "beam", "--length-penalty", "0"],
+            "--length-penalty 0.0 compares texts that have ended",
+        ),
         (["{run}", "x", "--num-beams", "3"], "--num-beams is for --sampler beam.*temperature"),
         (["{run}", "x", "--sampler", "top-k", "--p", "0.5"], "--p is for --sampler top-p.*top-k"),
         (["{run}", "x", "--max-tokens", "0"], "--max-tokens is 0; it must be at least 1"),
@@ -381,7 +385,7 @@ def test_a_score_on_data_that_have_changed_has_a_note(reviews, tmp_path, capsys)
     assert "is not what it was" not in capsys.readouterr().out
 
     changed = tmp_path / "changed.csv"
-    changed.write_text(data.text.read_text() + "it is better,1\n" * 3)
+    changed.write_text(data.text.read_text() + "".join(f"it is better {n},1\n" for n in range(9)))
     config = (reviews / "config.json").read_text()
     run = copy_with(reviews, tmp_path, config__json=config.replace(str(data.text), str(changed)))
     evaluate.main([str(run)])
@@ -391,6 +395,12 @@ def test_a_score_on_data_that_have_changed_has_a_note(reviews, tmp_path, capsys)
     assert not learnt & {record["text"] for record in now["validation"]}
     evaluate.main([str(run), "--split", "train"])
     assert "is not what it was" not in capsys.readouterr().out
+
+    scores = tmp_path / "scores.json"
+    evaluate.main([str(reviews), "--text", str(data.text), "--json", str(scores)])
+    assert f"{reviews} has learnt from what it is scored on" in capsys.readouterr().out
+    (note,) = json.loads(scores.read_text())[0]["details"]["notes"]
+    assert note.endswith("give it a text that it has not seen.")
 
 
 def test_a_baseline_whose_data_have_changed_has_a_note(reviews, tmp_path, capsys):
