@@ -61,7 +61,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def is_scratch(name: str) -> bool:
     """Tell whether a file of that name is what `whole_file` left when its process was killed."""
-    return re.fullmatch(r"\.[0-9a-f]+-.+", name) is not None
+    return re.fullmatch(r"\.[0-9a-f]{16}-.+", name) is not None
 
 
 def _sweep(scratch: Iterable[Path]) -> None:

@@ -19,6 +19,7 @@ from .files import is_scratch, whole_file, write_json, write_text
 from .models.configs import NGramConfig
 from .recipe import Recipe
 from .runs import FORMAT, MODELS, Run, architecture, read_json, read_recipe
+from .tasks.configs import TASKS_WITH_HEADS
 
 if TYPE_CHECKING:
     from .models.families import Model
@@ -139,12 +140,13 @@ def has_outlived_its_init(folder: Path, recipe: Recipe) -> bool:
     """Tell whether the pretrained run is gone, but the run in the folder can go on without.
 
     It has weights of its own then. What of them learns must not depend on the pretrained run, as it
-    does under freezing and LoRA, which let new tokens learn.
+    does in a model without a head under freezing and LoRA, which let tokens learn that are new.
     """
+    has_head = isinstance(recipe.task, TASKS_WITH_HEADS)
     return (
         recipe.init is not None
         and not Path(recipe.init).exists()
-        and not (recipe.train.frozen or recipe.train.lora_rank)
+        and (has_head or not (recipe.train.frozen or recipe.train.lora_rank))
         and (folder / "config.json").is_file()
         and (has_ended(folder) or any(folder.glob("checkpoints/step-*")))
     )

@@ -2,7 +2,7 @@
 
 config.json       the recipe, the versions, the fingerprint of the data
 tokenizer.json    text to ids and back
-labels.json       what there is to choose from, where it is no token
+labels.json       what the training said of the answers, such as the classes
 model.keras       the trained model; model.npz for one that counts
 history.csv       one row for each validation
 report.json       scores, size, time
@@ -47,7 +47,7 @@ class Run:
         recipe: how it was made.
         tokenizer: text to ids and back.
         model: the model.
-        labels: what the model chooses from, where that is not its tokens.
+        labels: what the training said of the answers, such as the classes: see `Task`.
     """
 
     folder: Path
@@ -350,7 +350,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _labels(path: Path) -> tuple[str, ...]:
-    """Return what the run chooses from; nothing where it chooses tokens."""
+    """Return what the training said of the answers; nothing if it said nothing."""
     if not path.is_file():
         return ()
     content = read_json(path)

@@ -169,6 +169,13 @@ TaskConfig = (
     | TaggingConfig
     | QuestionAnsweringConfig
 )
+TASKS_WITH_HEADS = (
+    ClassificationConfig,
+    RegressionConfig,
+    TaggingConfig,
+    QuestionAnsweringConfig,
+)
+"""Those for which a head is put on a model."""
 
 
 def _option(name: str) -> str:

@@ -31,6 +31,11 @@ class Dialogue(SequenceToSequence):
         """Return how many turns there are before an answer, at most, written out."""
         return (str(max(len(record["history"]) for record in content)),)
 
+    @property
+    def most_turns(self) -> int | None:
+        """The most turns before an answer that the training has shown; None where nobody knows."""
+        return int(self.labels[0]) if self.labels else None
+
     def whole_source(self, record: Record) -> np.ndarray:
         """Return the turns so far."""
         end = np.array([self.tokenizer.special_id("[END]")], np.int32)
@@ -57,8 +62,7 @@ class Dialogue(SequenceToSequence):
         It has its last turns, as many as the training has shown before an answer.
         """
         turns = [self.words_apart(turn) for turn in prompt.split("\t")]
-        most = int(self.labels[0]) if self.labels else len(turns)
-        return {"history": turns[-most:], "response": ""}
+        return {"history": turns[-(self.most_turns or 0) :], "response": ""}
 
     def check(self, records: Sequence[Record]) -> None:
         """Refuse a conversation that has not begun.

@@ -84,8 +84,9 @@ class QuestionAnswering(HeadTask):
                 "--model.context-length or a smaller --task.question-tokens."
             )
         span = self._span(record, places)
-        # Windows overlap, so that an answer on the border of one is whole in the next.
-        stride = max(1, min(self.config.stride, room - self.config.answer_tokens))
+        # Windows overlap, so that an answer on the border of one is whole in the next; but if there
+        # is little room beside the longest answer, not by more than three quarters.
+        stride = min(self.config.stride, max(room - self.config.answer_tokens, -(-room // 4)))
         for start, stop in windows(len(passage), room, stride):
             inside = span is not None and start <= span[0] and span[1] < stop
             nowhere = self._nowhere(first + stop - start + 1)

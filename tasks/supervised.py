@@ -215,7 +215,9 @@ class HeadTask(SupervisedTask):
         answers = self.answers(examples, outputs)
         records = examples.records.head(len(answers))
         report = self.report(records, answers, language_of(examples.records))
-        return TaskScore(loss, self.noting_cuts(report, records), self.shown)
+        if limit is None:  # not while it trains: to count them takes time
+            report = self.noting_cuts(report, records)
+        return TaskScore(loss, report, self.shown)
 
     def _outputs(self, model: Model, examples: EncodedRecords) -> tuple[list[np.ndarray], float]:
         """Return what the model says of each example, and its mean loss."""

@@ -22,6 +22,7 @@ from kerazoo.models import recurrence
 from kerazoo.models.configs import GPTConfig, NGramConfig, RNNConfig
 from kerazoo.models.rnn import RNN
 from kerazoo.recipe import Recipe
+from kerazoo.tasks.configs import TaggingConfig
 from kerazoo.train import train
 from kerazoo.training import checkpoints
 from kerazoo.training.config import TrainConfig
@@ -249,6 +250,10 @@ def test_a_run_that_has_begun_does_not_need_the_pretrained_one_any_more(
         train(with_other(recipe, frozen=1), tmp_path / "frozen", resume=True)
     with pytest.raises(InputError, match="no run folder.*pretrained"):
         train(recipe, tmp_path / "another", resume=True)
+    tagger = replace(with_other(recipe, frozen=1), task=TaggingConfig())
+    (tmp_path / "tagger" / "checkpoints" / "step-1").mkdir(parents=True)
+    shutil.copy(tmp_path / "run" / "config.json", tmp_path / "tagger")
+    assert run_folder.has_outlived_its_init(tmp_path / "tagger", tagger)  # it has a head
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,11 @@ def test_class_weights_count_in_batches_of_one_class_too(char, labels):
     loss = task.objectives(None)["loss"]
     expected = by_class[right] * task.losses(right, logits)
     assert float(loss(right, logits, by_class[right])) == pytest.approx(expected.mean(), rel=1e-5)
+    halves = [
+        loss(*(x[half] for x in (right, logits, by_class[right])))
+        for half in np.split(np.arange(8), 2)
+    ]
+    assert np.mean(halves) == pytest.approx(expected.mean(), rel=1e-5)  # as by --train.accumulate 2
     unweighted = float(loss(right, logits, np.ones(8, np.float32)))
     assert unweighted == pytest.approx(task.losses(right, logits).mean(), rel=1e-5)
 
