@@ -140,9 +140,7 @@ RECIPES: dict[str, Recipe] = {
     # === One text into another ===
     "transformer-spa": Recipe(
         description="A Transformer translates sentences from English into Spanish.",
-        model=replace(
-            _TRANSFORMER, width=192, feed_forward_width=384, dropout=0.1, tie_embeddings=False
-        ),
+        model=replace(_TRANSFORMER, width=192, feed_forward_width=384, tie_embeddings=False),
         data=_pairs("anki-spa-eng", 6000),
         train=_TRANSLATE,
         task=TranslationConfig(),
@@ -201,8 +199,11 @@ RECIPES: dict[str, Recipe] = {
         train=replace(
             _ADAM,
             steps=None,
-            minutes=4.5,
-            learning_rate=1e-3,
+            minutes=3,
+            optimizer="muon",
+            learning_rate=5e-3,
+            adam_learning_rate=1.0,
+            clip_norm=0.0,
             validate_every=250,
             validation_tokens=10_000,
         ),
