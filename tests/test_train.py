@@ -399,7 +399,7 @@ def test_what_a_killed_process_leaves_is_no_obstacle(small_text, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "tokenizer.json").write_text("{half")
-    (folder / ".123-config.json").write_text("{half")
+    (folder / ".0123456789abcdef-config.json").write_text("{half")
     with pytest.raises(InputError, match="is no run folder"):
         train(small_recipe(small_text, steps=20), folder)
     assert train(small_recipe(small_text, steps=20), folder, resume=True).report["steps"] == 20
