@@ -29,7 +29,7 @@ class Dialogue(SequenceToSequence):
     @classmethod
     def labels_of(cls, content: Records) -> tuple[str, ...]:
         """Return how many turns there are before an answer, at most, written out."""
-        return (str(max(len(record["history"]) for record in content)),)
+        return (str(max((len(record["history"]) for record in content), default=0)),)
 
     @property
     def most_turns(self) -> int | None:

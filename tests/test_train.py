@@ -18,6 +18,7 @@ import pytest
 import kerazoo
 from kerazoo import recipes, run_folder, runs, train_options
 from kerazoo import train as train_module
+from kerazoo.data import datasets
 from kerazoo.data.datasets import DataConfig
 from kerazoo.errors import InputError, TrainingStopped, quoted
 from kerazoo.evaluate import evaluate
@@ -664,3 +665,19 @@ def test_runs_are_numbered_and_the_newest_is_resumed(tmp_path, monkeypatch):
         Path("runs", name).mkdir(parents=True)
     assert run_folder.new_folder("gpt") == Path("runs/gpt-3")
     assert run_folder.latest_folder("gpt") == Path("runs/gpt-10")
+
+
+@pytest.mark.parametrize("language", ["", "zh"])
+def test_texts_without_spaces_need_their_language(tmp_path, language):
+    path = tmp_path / "mine.tsv"
+    rows = (f"number {n}\t我有{n}本书。\n" for n in range(20))
+    path.write_text("source\ttarget\n" + "".join(rows), encoding="utf-8")
+    arguments = ["transformer-cmn", "--data.text", str(path), "--train.steps", "1"]
+    recipe, _ = train_options.parsed(arguments)
+    recipe = replace(recipe, data=replace(recipe.data, language=language))
+    corpus = datasets.load(recipe.data, "pairs")
+    if language:
+        train_module._check_language(recipe.data, corpus)
+        return
+    with pytest.raises(InputError, match="give its language with --data.language, such as zh"):
+        train_module._check_language(recipe.data, corpus)
