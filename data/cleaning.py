@@ -14,10 +14,12 @@ import html as html_entities
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 
 import ftfy
 
 from ..errors import InputError, did_you_mean
+from .words import LETTER
 
 Lines = Iterable[str]
 MOST_CHARACTERS = 1 << 20
@@ -30,20 +32,20 @@ _TAG = re.compile(r"<(?:!--.*?--|/?[A-Za-z][^<>]*|![A-Za-z][^<>]*)>")
 # stays: it is part of emoji and of several scripts.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff]")
 _LINE_END = re.compile(r"\r\n|\n|\r(?!\Z)")
-# Chinese runs on into an address without a space, so that what it is made of is not \w.
-_WORD = r"\dA-Za-z_\u00c0-\u024f"
-_EMAIL = re.compile(rf"(?<![{_WORD}.+-])[{_WORD}.+-]+@[{_WORD}-]+(?:\.[{_WORD}-]+)+")
-_HANDLE = re.compile(rf"(?<![{_WORD}.])@[A-Za-z_](?:\.?\w){{2,}}", re.ASCII)
+# Chinese runs on into an address without a space, so that its letters are not all of \w.
+_EMAIL = re.compile(
+    rf"(?<!{LETTER})(?<![.+-])(?:{LETTER}|[.+-])+@(?:{LETTER}|-)+(?:\.(?:{LETTER}|-)+)+"
+)
+_HANDLE = re.compile(rf"(?<!{LETTER})(?<!\.)@[A-Za-z_](?:\.?[A-Za-z_0-9]){{2,}}")
 _PHONE = re.compile(
     r"""(?<![\dA-Za-z_.+])(?:
-      \+\d(?:[ .()-]{0,2}\d){7,14}                        # with the code of the country
+      (?:\+|00)[1-9](?:[ .()-]{0,2}\d){7,14}              # with the code of the country
     | \(\d{2,5}\)[ .-]?\d{2,4}(?:[ .-]?\d{2,4}){1,4}      # with that of the area
     | \d{10,11}                                           # all digits in a row
     | \d{3}-\d{4}                                         # within an area
     | (?!\d{4}([.-])\d\d\1\d\d(?!\d) | \d\d([.-])\d\d\2\d{4}(?!\d))  # a date, none of them
       (?!\d{1,3}(?:\.\d{1,3}){3}(?!\d))                   # nor is an internet address
       (?!(?:1\d|20)\d\d(?:[ -](?:1\d|20)\d\d)+(?!\d))    # nor are years
-      (?!(?<=\d[ ])\d\d[ ])                              # nor is counting: 8 9 10 11 12
       \d{2,4}(?:[ .-]\d{2,4}){2,4}                        # in groups
     )(?![\dA-Za-z_])""",
     re.VERBOSE,
@@ -121,7 +123,13 @@ def redact(lines: Lines) -> Iterator[str]:
     """
     for line in lines:
         line = _HANDLE.sub("<handle>", _EMAIL.sub("<email>", line))
-        yield _PHONE.sub("<phone>", line)
+        yield _PHONE.sub(lambda found: found[0] if _counts(found[0]) else "<phone>", line)
+
+
+def _counts(numbers: str) -> bool:
+    """Tell whether numbers are those of somebody who counts, such as 8 9 10 or 50 40 30."""
+    steps = {after - before for before, after in pairwise(map(int, re.findall(r"\d+", numbers)))}
+    return len(steps) == 1 and abs(*steps) in (1, 2, 5, 10)
 
 
 def lowercase(lines: Lines) -> Iterator[str]:

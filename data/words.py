@@ -3,17 +3,19 @@
 import re
 from collections.abc import Callable
 
-_HAN_OR_KANA = (
+HAN_OR_KANA = (
     r"\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
     r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
-_LETTER = rf"[^\W{_HAN_OR_KANA}]"
+"""Of a class of characters: those of Chinese and Japanese, which are written without spaces."""
+LETTER = rf"[^\W{HAN_OR_KANA}]"
+"""A letter, digit or underscore, but none of Chinese or Japanese, which set no spaces."""
 WORD = re.compile(
-    rf"[{_HAN_OR_KANA}]|(?:{_LETTER}\.){{2,}}(?!{_LETTER})"
-    rf"|[@#]?{_LETTER}+(?:[-.&/]{_LETTER}+)*|(?<=\w)['’]{_LETTER}+|[^\w\s]"
+    rf"[{HAN_OR_KANA}]|(?:{LETTER}\.){{2,}}(?!{LETTER})"
+    rf"|[@#]?{LETTER}+(?:[-.&/]{LETTER}+)*|(?<=\w)['’]{LETTER}+|[^\w\s]"
 )
 """U.S., Jean-Luc, @ada, the 's of Ada's, punctuation; each character of Chinese and Japanese."""
-_WORD_OR_NOT = re.compile(rf"{_LETTER}+(?=n['’]t\b)|(?<=\w)n['’]t\b|{WORD.pattern}", re.IGNORECASE)
+_WORD_OR_NOT = re.compile(rf"{LETTER}+(?=n['’]t\b)|(?<=\w)n['’]t\b|{WORD.pattern}", re.IGNORECASE)
 _IS_APART = re.compile(r"(?<!\S)[.,;:?!](?!\S)")
 
 

@@ -32,12 +32,15 @@ def cleaned(text, *steps):
         ("redact", "on 2019-05-12, 10.12.2020", "on 2019-05-12, 10.12.2020"),
         ("redact", "10.0.12.10; 1914 1918 1939", "10.0.12.10; 1914 1918 1939"),
         ("redact", "7 8 9 10 11 12 13 14 15", "7 8 9 10 11 12 13 14 15"),
+        ("redact", "50 40 30 20 10", "50 40 30 20 10"),
+        ("redact", "0033 6 12 34 56 78, 33 6 12 34 56 78", "<phone>, 33 6 <phone>"),
         ("redact", "1 801 555 1234 or 01 23 45 67 89", "1 <phone> or <phone>"),
         ("redact", "on insta @jo.doe_1, @jo.doe.", "on insta <handle>, <handle>."),
         ("redact", "bye@ (@DC) @ home, a@b @#!*", "bye@ (@DC) @ home, a@b @#!*"),
         ("redact", "我的电话13812345678谢谢", "我的电话<phone>谢谢"),
         ("redact", "我的邮箱是a@b.com谢谢,加@jodoe吧", "我的邮箱是<email>谢谢,加<handle>吧"),
         ("redact", "müller@web.de, info@müller.de", "<email>, <email>"),
+        ("redact", "иван@почта.рф, nguyễn@gmail.com", "<email>, <email>"),
     ],
 )
 def test_a_step_does_what_its_name_says(step, before, after):
