@@ -19,18 +19,10 @@ from keras import ops
 
 from .compiled import first_ids
 from .configs import RNNEncoderConfig
+from .layers import with_a_token
 from .recurrence import CELLS, KERAS_LAYERS, has_gpu, run_layer
 
 Tensor = keras.KerasTensor
-
-
-def with_a_token(padding_mask: Tensor) -> Tensor:
-    """Return which positions are tokens, (B, T) bool: of a text without any, the first.
-
-    Such a text has no mean, and cuDNN refuses it.
-    """
-    first = ops.arange(ops.shape(padding_mask)[1]) == 0
-    return ops.logical_or(ops.cast(padding_mask, "bool"), first)
 
 
 def make_layer(cell: str, width: int, name: str, policy: Any, **options: Any) -> keras.layers.RNN:

@@ -1,5 +1,6 @@
 """Checks of hyperparameters, each of which names the option that has to change."""
 
+import math
 from typing import Any
 
 from ..errors import InputError
@@ -11,8 +12,9 @@ def option(name: str) -> str:
 
 
 def at_least(config: Any, least: int, *names: str) -> None:
-    """Refuse numbers below the least."""
+    """Refuse numbers below the least, infinity, and what is no number."""
     for name in names:
+        _finite(config, name)
         if getattr(config, name) < least:
             raise InputError(
                 f"{option(name)} is {getattr(config, name)}; it must be at least {least}."
@@ -20,10 +22,16 @@ def at_least(config: Any, least: int, *names: str) -> None:
 
 
 def above_zero(config: Any, *names: str) -> None:
-    """Refuse numbers that are not above zero."""
+    """Refuse numbers that are not above zero, infinity, and what is no number."""
     for name in names:
-        if not getattr(config, name) > 0:
+        _finite(config, name)
+        if getattr(config, name) <= 0:
             raise InputError(f"{option(name)} is {getattr(config, name)}; it must be above 0.")
+
+
+def _finite(config: Any, name: str) -> None:
+    if not math.isfinite(getattr(config, name)):
+        raise InputError(f"{option(name)} is {getattr(config, name)}; it must be a finite number.")
 
 
 def share(config: Any, name: str) -> None:

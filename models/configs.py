@@ -4,7 +4,6 @@ They stand apart from the models so that the command line can list and check the
 for TensorFlow.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -181,12 +180,11 @@ class NGramConfig:
         at_least(self, 1, "order")
         at_least(self, 0, "vocab_size", "cache_size")
         share(self, "cache_weight")
-        for name, most in (("k", math.inf), ("backoff", 1)):
-            if not 0 < getattr(self, name) <= most:
-                limit = "" if most == math.inf else f" and at most {most}"
-                raise InputError(
-                    f"{option(name)} is {getattr(self, name)}; it must be above 0{limit}."
-                )
+        above_zero(self, "k", "backoff")
+        if self.backoff > 1:
+            raise InputError(
+                f"{option('backoff')} is {self.backoff}; it must be above 0 and at most 1."
+            )
         if (self.cache_size > 0) != (self.cache_weight > 0):
             raise InputError(
                 f"--model.cache-size is {self.cache_size} and --model.cache-weight "

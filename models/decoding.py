@@ -374,7 +374,7 @@ def side_by_side(rows: Sequence[np.ndarray], length: int = 0) -> Source:
         rows: ids, each (length,) with a length of its own.
         length: positions to pad to at least, S; 0: as many as the longest row has.
     """
-    shape = (len(rows), max(length, *map(len, rows)))
+    shape = (len(rows), max(1, length, *map(len, rows)))  # a model reads at least one position
     source_ids, source_mask = np.zeros(shape, np.int32), np.zeros(shape, bool)
     for n, row in enumerate(rows):
         source_ids[n, : len(row)] = row

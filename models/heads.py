@@ -18,8 +18,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from .bidirectional import with_a_token
 from .compiled import first_ids
+from .layers import with_a_token
 
 Tensor = keras.KerasTensor
 LOWEST = np.finfo("float32").min

@@ -18,6 +18,7 @@ from .blocks import Block
 from .encoder_decoder import EncoderDecoder, Memory
 from .hmm import HMM, most_likely_tokens, posteriors, viterbi
 from .language_model import Tensor
+from .layers import with_a_token
 from .rnn import EQUATION_CELLS, RNN
 from .transformer import Transformer
 
@@ -157,7 +158,7 @@ def encoder_attention_weights(
     """
     _expect(model, Transformer, "attention within a source", "Transformer has")
     x = model.embed(ops.convert_to_tensor(source_ids, "int32"))  # (B, S, D)
-    mask = None if source_mask is None else mask_of_padding(source_mask)
+    mask = None if source_mask is None else mask_of_padding(with_a_token(source_mask))
     weights = []
     for block in model.encoder_blocks:
         weights.append(_as_array(block.attention_weights(x, mask)))  # (B, H, S, S)

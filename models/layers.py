@@ -1,4 +1,4 @@
-"""What the layers of all Transformers share: normalisation and feed-forward networks.
+"""What layers share: which positions are tokens, normalisation and feed-forward networks.
 
     FFN(x) = activation(x W_1 + b_1) W_2 + b_2              (Vaswani et al. 2017, equation 2)
 
@@ -39,6 +39,16 @@ def make_norm(
 def own(initializer: keras.Initializer | str) -> keras.Initializer:
     """Return the initializer with random numbers of its own; one object always draws the same."""
     return keras.initializers.get(initializer).clone()
+
+
+def with_a_token(padding_mask: Tensor) -> Tensor:
+    """Return which positions are tokens, (B, T) bool: of a text without any, the first.
+
+    Such a text has no mean, cuDNN refuses it, and attention to it would be to all of its padding,
+    of which there is more in one batch than in another.
+    """
+    first = ops.arange(ops.shape(padding_mask)[1]) == 0
+    return ops.logical_or(ops.cast(padding_mask, "bool"), first)
 
 
 class FeedForward(keras.Layer):

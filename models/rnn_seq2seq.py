@@ -32,10 +32,11 @@ from keras import ops
 
 from ..errors import InputError
 from .additive_attention import Seen, recur_attending
-from .bidirectional import BidirectionalRNN, make_layer, with_a_token
+from .bidirectional import BidirectionalRNN, make_layer
 from .configs import RNNSeq2SeqConfig
 from .encoder_decoder import EncoderDecoder, Memory
 from .language_model import Cache, Tensor
+from .layers import with_a_token
 from .recurrence import CELLS, has_gpu, run_layer
 
 

@@ -15,6 +15,8 @@ HEEDED: dict[SamplerKind, tuple[str, ...]] = {
     "contrastive": ("candidates", "alpha"),
 }
 """What each way of choosing knows of; all may be given a seed."""
+LOWEST_TEMPERATURE = 1e-6
+"""Logits are divided by the temperature; by less, they might be too large for float32."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Sampling:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"--{name.replace('_', '-')} is {value}; it must be above 0.")
+        if self.temperature < LOWEST_TEMPERATURE:
+            raise InputError(
+                f"--temperature is {self.temperature}; it must be at least {LOWEST_TEMPERATURE:g}. "
+                "For the likeliest token, always, choose the sampler greedy."
+            )
         if not self.length_penalty >= 0:
             raise InputError(f"--length-penalty is {self.length_penalty}; it must be at least 0.")
         for name in ("p", "alpha"):

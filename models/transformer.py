@@ -24,7 +24,7 @@ from .blocks import DecoderBlock, EncoderBlock
 from .configs import TransformerConfig
 from .encoder_decoder import EncoderDecoder, Memory
 from .language_model import Cache, Tensor
-from .layers import FeedForward, make_norm
+from .layers import FeedForward, make_norm, with_a_token
 
 
 def sinusoidal_positions(positions: Tensor, width: int) -> Tensor:
@@ -144,7 +144,7 @@ class Transformer(EncoderDecoder):
         """
         if source_mask is None:
             source_mask = ops.ones_like(source_ids)
-        source_mask = ops.cast(source_mask, "bool")
+        source_mask = with_a_token(source_mask)
         mask = padding_mask(source_mask)  # (B, 1, 1, S)
         x = self.embed(source_ids, training=training)  # (B, S, D)
         for block in self.encoder_blocks:

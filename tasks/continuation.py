@@ -104,7 +104,7 @@ class Continuation(LanguageModeling):
                 return look(rows)
 
             # Each stretch has random numbers of its own.
-            seed = None if sampling.seed is None else sampling.seed + added
+            seed = None if sampling.seed is None else (sampling.seed + added) % (1 << 32)
             generate(
                 model,
                 [row[-1:] for row in rows],

@@ -107,6 +107,8 @@ class TrainConfig:
         for name in (*at_least_zero, "patience", "lora_rank"):
             if not getattr(self, name) >= 0:
                 self._refuse(name, "0 or above")
+            if math.isinf(getattr(self, name)):
+                self._refuse(name, "finite")
         if self.seed >= 1 << 32:
             self._refuse("seed", "below 4,294,967,296")
         if self.frozen < -1:

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from kerazoo.errors import InputError
@@ -6,6 +8,7 @@ from kerazoo.models.configs import (
     GPTConfig,
     HMMConfig,
     LlamaConfig,
+    NGramConfig,
     RNNConfig,
     TransformerConfig,
 )
@@ -30,8 +33,11 @@ from kerazoo.models.sampling import Sampling
         (RNNConfig, {"width": -1}, "--model.width is -1"),
         (RNNConfig, {"dropout": -0.1}, "--model.dropout is -0.1"),
         (RNNConfig, {"initial_scale": -0.1}, "--model.initial-scale is -0.1; it must be at least"),
+        (RNNConfig, {"initial_scale": math.nan}, "--model.initial-scale is nan; it must be a fin"),
+        (NGramConfig, {"k": math.inf}, "--model.k is inf; it must be a finite number"),
         (HMMConfig, {"num_states": 0}, "--model.num-states is 0; it must be at least 1"),
         (Sampling, {"temperature": 0}, "--temperature is 0; it must be above 0"),
+        (Sampling, {"temperature": 1e-40}, "is 1e-40; it must be at least 1e-06.*sampler greedy"),
         (Sampling, {"p": 1.5}, "--p is 1.5; it must be above 0 and at most 1"),
         (Sampling, {"k": 0}, "--k is 0"),
         (Sampling, {"seed": -1}, "--seed is -1; it must be from 0 to below 4,294,967,296"),

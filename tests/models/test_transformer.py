@@ -13,6 +13,14 @@ INPUTS = {
 }
 
 
+def test_a_source_without_a_token_is_read_as_one_of_a_single_token():
+    # Whatever the padding, of which another batch has more.
+    model = Transformer(TransformerConfig(vocab_size=V, width=D))
+    inputs = {name: value[:1] for name, value in INPUTS.items()}
+    empty, single = (model({**inputs, "source_mask": (np.arange(S) < n)[None]}) for n in (0, 1))
+    np.testing.assert_array_equal(empty, single)
+
+
 @pytest.fixture
 def torch():
     return pytest.importorskip("torch", reason="needs the parity extra: pip install -e .[parity]")

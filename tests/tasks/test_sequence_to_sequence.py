@@ -66,6 +66,14 @@ def test_a_language_model_writes_for_each_source_what_it_writes_for_it_alone(tok
     assert together == task.write(model, [record["source"] for record in records])
 
 
+@pytest.mark.parametrize("config", [TransformerConfig, GPTConfig])
+def test_sources_of_which_cleaning_has_left_nothing_are_answered(config, tokenizer):
+    task = task_of(config, tokenizer)
+    answers = task.answer_all(families.build(task.model), [{"source": ""}] * 2)
+    assert len(answers) == 2
+    assert answers[0] == answers[1]
+
+
 def test_the_score_tells_how_many_sources_were_cut(tokenizer, tmp_path):
     task = task_of(TransformerConfig, tokenizer)
     model = families.build(task.model)

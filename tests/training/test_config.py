@@ -19,6 +19,7 @@ from kerazoo.training.config import TrainConfig
         ({"steps": 1, "constant_epochs": 0}, "--train.constant-epochs is 0; it must be above 0"),
         ({"minutes": 1, "schedule": "step"}, "--train.schedule step counts epochs"),
         ({"steps": 1, "patience": -1}, "--train.patience is -1; it must be 0 or above"),
+        ({"steps": 1, "clip_norm": float("inf")}, "--train.clip-norm is inf; it must be finite"),
         ({"steps": 1, "frozen": -2}, "--train.frozen is -2; it must be -1, 0 or above"),
         ({"steps": 1, "layer_decay": 0.0}, "layer-decay is 0.0; it must be above 0 and at most 1"),
         ({"steps": 1, "layer_decay": 1.1}, "layer-decay is 1.1; it must be above 0 and at most 1"),
