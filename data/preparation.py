@@ -113,7 +113,7 @@ def own_records(
     is drawn by the hash of what the system reads, as files may be sorted: equal ones stay together,
     and an example stays where it is when others come, but in files of a few hundred, and for labels
     that come once or twice: each label keeps one for training, unless the labels are numbers to be
-    predicted. Of questions and dialogues it is the last tenth; those about one paragraph, and what
+    predicted. Of questions and dialogues it is the last ones; those about one paragraph, and what
     belongs to one dialogue, stay together wherever they stand, if there is more than one.
 
     Which are held out is decided before cleaning. Of labels and pairs, what cleaning makes equal to
@@ -218,7 +218,10 @@ def _are_numbers(labels: Mapping[str, int]) -> bool:
 
 
 def _last_groups(groups: Sequence[str]) -> set[str]:
-    """Return the groups that begin last, all but the first at most, until they have a tenth.
+    """Return the groups that begin last, until they have a tenth of the examples.
+
+    One with more than a fifth of them is passed over, and so is the first. If none is left, it is
+    the smallest of all.
 
     Args:
         groups: the group of each example.
@@ -229,9 +232,10 @@ def _last_groups(groups: Sequence[str]) -> set[str]:
     for group in list(reversed(sizes))[:-1]:
         if wanted <= 0:
             break
-        drawn.add(group)
-        wanted -= sizes[group]
-    return drawn
+        if sizes[group] <= max(1, len(groups) // 5):
+            drawn.add(group)
+            wanted -= sizes[group]
+    return drawn or {min(reversed(sizes), key=sizes.__getitem__)}
 
 
 def _without(

@@ -36,6 +36,7 @@ import tokenizers
 from ..errors import InputError
 from .text import Text
 from .tokenizer_kinds import BUILDERS, UNKNOWN, parts
+from .words import HAN_OR_KANA
 
 TokenizerKind = Literal["byte", "char", "word", "whitespace", "bpe", "wordpiece", "unigram"]
 KINDS: tuple[TokenizerKind, ...] = get_args(TokenizerKind)
@@ -44,6 +45,8 @@ LOSSY: frozenset[str] = frozenset({"wordpiece"})
 BERT_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]")
 """The special tokens of BERT (Devlin et al. 2019): padding, the beginning, the end of a segment,
 and what a masked token is replaced by."""
+_LONG_WORD = 5
+"""Characters that no word of Chinese or Japanese has on average."""
 
 PAIR_TOKENS = ("[PAD]", "[START]", "[END]")
 """The special tokens of pairs of texts: padding, the beginning of a target, its end."""
@@ -293,8 +296,11 @@ def train(
 
     Raises:
         InputError: if `vocab_size` has no room for the special tokens and one more, or for all
-            characters of the text, which wordpiece and unigram need.
+            characters of the text, which wordpiece and unigram need; or if whitespace is to cut a
+            text into words that has no spaces between them.
     """
+    if kind == "whitespace":
+        _check_spaces(text)
     least = len(special_tokens) + 1
     if vocab_size < least and kind not in ("byte", "char"):
         raise InputError(f"--data.vocab-size is {vocab_size}; it must be at least {least}.")
@@ -313,6 +319,19 @@ def train(
         raise too_small
     backend.add_special_tokens(list(special_tokens))
     return Tokenizer(kind, backend)
+
+
+def _check_spaces(text: Text) -> None:
+    """Refuse Chinese and Japanese, unless the words have been set apart."""
+    beginning = next(text.pieces(), "")[:100_000]
+    stretches = re.findall(f"[{HAN_OR_KANA}]+", beginning)
+    number = sum(map(len, stretches))
+    is_most = 2 * number > sum(map(str.isalpha, beginning))
+    if is_most and number > _LONG_WORD * len(stretches):
+        raise InputError(
+            f"the training text has no spaces between its words ('{stretches[0][:20]}'), which "
+            "--data.tokenizer whitespace needs; give another one, such as char."
+        )
 
 
 def _is_in_word(character: str) -> bool:

@@ -405,7 +405,7 @@ def test_a_long_dialogue_remembers_its_last_turns(put):
 
 def test_a_dialogue_is_not_cut_in_two(put):
     corpus = load(DataConfig(text=put("a.txt", TURNS + "well\nthen\n")), "dialogues")
-    assert [len(records) for records in corpus.records.values()] == [2, 3]
+    assert [len(records) for records in corpus.records.values()] == [3, 2]
 
 
 def test_dialogues_and_paragraphs_stay_together_wherever_they_stand(put):
@@ -424,6 +424,13 @@ def test_dialogues_and_paragraphs_stay_together_wherever_they_stand(put):
         assert [record[field] for record in records["validation"]] == [last] * 10
         assert last not in {record[field] for record in records["train"]}
         assert len(records["train"]) == 90
+
+
+def test_most_of_the_turns_are_learnt_from_whatever_dialogue_they_are_in(put):
+    turns = lambda n: "".join(f"turn {i} of {n}\n" for i in range(n))  # noqa: E731
+    for text in (turns(4) + "\n" + turns(60), turns(60) + "\n" + turns(4)):
+        splits = load(DataConfig(text=put("a.txt", text)), "dialogues").records
+        assert [len(splits[name]) for name in ("train", "validation")] == [59, 3]
 
 
 def test_a_single_dialogue_has_to_be_parted(put):

@@ -206,6 +206,18 @@ def test_a_damaged_file_is_refused(tmp_path, content):
         tokenizers.Tokenizer.load(path)
 
 
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_text_without_spaces_is_not_cut_at_spaces(tmp_path, is_cut):
+    path = tmp_path / "text.txt"
+    words = ["我们", "昨天", "在", "图书馆", "看", "了", "一", "本", "书"]
+    path.write_text((" " if is_cut else "").join(words) + "。", encoding="utf-8")
+    if is_cut:
+        assert tokenizers.train("whitespace", Text.of(path), 100).vocab_size > len(words)
+        return
+    with pytest.raises(InputError, match="no spaces between its words .*give another one, such"):
+        tokenizers.train("whitespace", Text.of(path), 100)
+
+
 def test_text_that_has_been_cut_into_words_is_left_as_it_is(tmp_path):
     # As in the Penn Treebank: every token, <unk> among them, between spaces; " \n" ends a sentence.
     path = tmp_path / "cut.txt"
