@@ -30,6 +30,7 @@ from .models.configs import ModelConfig
 from .recipe import Recipe, name_of
 
 if TYPE_CHECKING:
+    from .data.datasets import Corpus
     from .models.families import Model
     from .tasks.task import Task
 
@@ -124,6 +125,11 @@ class Run:
 
         texts = self._given(prompts)
         return self.task.generate_json(self.model, texts, Writing(max_new_tokens, **options))
+
+    def has_learnt(self, corpus: "Corpus") -> bool:
+        """Tell whether the training split of a corpus is what this run has learnt from."""
+        learnt = read_json(self.folder / "config.json")["data"]["train"]
+        return corpus.content["train"].sha256() == learnt
 
     def num_cut(self, prompts: Sequence[str | None]) -> int:
         """Return how many texts are answered by their beginnings, being too long to be read."""

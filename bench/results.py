@@ -4,10 +4,12 @@
     python bench/results.py lstm-trec bert-sst   these rows only; the README keeps the others
 
 Each row is the result of the commands that stand beside it, run one after the other. The score is
-the mean over them, on the test split (or the folds); the range is that of the trainings, and the
-interval of the mean a bootstrap over the test examples.
+the mean over them, on the test split (or the folds), which has as many examples as the table says;
+the range is that of the trainings, and the interval of the mean a bootstrap over these examples.
+Of some rows it is printed by how much their means differ from those of another.
 """
 
+import functools
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,6 +21,7 @@ import readme
 import tyro
 
 from kerazoo import evaluate, run_folder, runs
+from kerazoo.data import datasets
 from kerazoo.errors import InputError
 from kerazoo.metrics import report as reporting
 from kerazoo.metrics.score import Score
@@ -27,8 +30,8 @@ from kerazoo.train_options import parsed
 
 BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
 HEADING = (
-    "| data | command | parameters | training | score on the test split | 95 % | reference |\n"
-    "|---|---|---:|---:|---|---|---|"
+    "| data | tested on | command | parameters | training | score on the test split | 95 % | "
+    "reference |\n|---|---:|---|---:|---:|---|---|---|"
 )
 
 
@@ -44,6 +47,7 @@ class Row:
         values: its values, one for each training.
         init: the recipe of the pretrained run that each begins from; none for random weights.
         also: scores to show beside those that the table of runs shows, named as in `--metrics`.
+        against: the `name` of the row that it is compared with.
     """
 
     recipe: str
@@ -53,6 +57,7 @@ class Row:
     values: tuple[int, ...] = (0, 1, 2)
     init: str = ""
     also: tuple[str, ...] = ()
+    against: str = ""
 
     @property
     def name(self) -> str:
@@ -88,11 +93,12 @@ MUON = (
     "--train.clip-norm",
     "0",
 )
+FROM_SCRATCH = Row("bert-trec", f"88.2, {CNN}", MUON)
 ROWS = (
     Row("lstm-trec", f"88.2, {CNN}"),
     Row("bert-trec", f"88.2, {CNN}"),
-    Row("bert-trec", f"88.2, {CNN}", MUON),
-    Row("bert-trec", f"88.2, {CNN}", MUON, init="bert-chitchat"),
+    FROM_SCRATCH,
+    Row("bert-trec", f"88.2, {CNN}", MUON, init="bert-chitchat", against=FROM_SCRATCH.name),
     Row("lstm-mr", f"75.9, {CNN}", varied="--data.fold", values=tuple(range(10))),
     Row("bert-sms", also=("f1-spam",)),
     Row("bert-sst"),
@@ -109,9 +115,9 @@ ROWS = (
         "100, sequence to sequence",
         ("--data.name", "dialog-babi-2"),
     ),
-    Row("transformer-spa", values=(0,)),
+    Row("transformer-spa", values=(0,), also=("ter",), against="lstm-spa"),
     Row("transformer-spa", "", ("--model.dropout", "0.1"), values=(0,)),
-    Row("lstm-spa", values=(0,)),
+    Row("lstm-spa", values=(0,), also=("ter",)),
     Row("lstm-spa", "", ("--model.attention", "none"), values=(0,)),
     Row("transformer-spa", "", ("--data.swap", "--model.dropout", "0.1"), values=(0,)),
     Row("transformer-cmn", values=(0,)),
@@ -142,32 +148,65 @@ def in_folder(folder: Path, *arguments: str) -> runs.Run:
     """Return the run in a folder, trained now if it is not there yet.
 
     Raises:
-        InputError: if the run there is one of another recipe, such as an earlier state of this one.
+        InputError: if the run there is one of another recipe, such as an earlier state of this one,
+            or has learnt from other data.
     """
     if not run_folder.has_ended(folder):
         command = [sys.executable, str(readme.ROOT / "train.py"), *arguments]
         subprocess.run([*command, "--out", str(folder), "--resume"], check=True)
     recipe, _ = parsed(arguments)
     run_folder.check_unchanged(folder, recipe)
-    return runs.load(folder)
+    run = runs.load(folder)
+    if not run.has_learnt(datasets.load(recipe.data, recipe.task.reads)):
+        raise InputError(
+            f"the training split of {recipe.data.name} is not what it was when {folder} was "
+            "trained; remove the folder to train it again."
+        )
+    return run
+
+
+@functools.cache
+def scored(row: Row, out: Path) -> tuple[list[runs.Run], dict[str, list[Score]]]:
+    """Return the runs of a row, and by name their scores, the one that counts first."""
+    found = [trained(row, value, out) for value in row.values]
+    reports = [evaluate.score(run).report for run in found]
+    scores = {name: [report.scores[name] for report in reports] for name in found[0].task.shown}
+    for option in row.also:
+        lines = [reporting.compare(report, metrics=(option,))[0] for report in reports]
+        scores[lines[0].name] = [each.score for each in lines]
+    return found, scores
 
 
 def line(row: Row, out: Path) -> str:
     """Return the row as a line of the table."""
-    found = [trained(row, value, out) for value in row.values]
-    reports = [evaluate.score(run).report for run in found]
-    shown = found[0].task.shown
-    scores = {name: [report.scores[name] for report in reports] for name in shown}
-    for option in row.also:
-        lines = [reporting.compare(report, metrics=(option,))[0] for report in reports]
-        scores[lines[0].name] = [each.score for each in lines]
+    found, scores = scored(row, out)
     cells = [f"{name} {_shown(name, of_runs)}" for name, of_runs in scores.items()]
-    low, high = _mean(scores[shown[0]]).interval
+    first = next(iter(scores.values()))
+    low, high = _mean(first).interval
+    tested = [score.num_examples for score in first]
+    tested = sum(tested) if row.varied == "--data.fold" else tested[0]
     seconds = np.mean([run.report["seconds"] for run in found])
     return (
-        f"| `{found[0].recipe.data.name}` | `{row.command}` | {found[0].report['parameters']:,} | "
-        f"{seconds:.0f} s | {', '.join(cells)} | {low:.3f} to {high:.3f} | {row.reference} |"
+        f"| `{found[0].recipe.data.name}` | {tested:,} | `{row.command}` | "
+        f"{found[0].report['parameters']:,} | {seconds:.0f} s | {', '.join(cells)} | {low:.3f} to "
+        f"{high:.3f} | {row.reference} |"
     )
+
+
+def difference(row: Row, out: Path) -> str:
+    """Return by how much the means of a row differ from those of the one that it is compared with.
+
+    The intervals are of the same drawn examples for both; what other trainings would make is not in
+    them.
+    """
+    (other,) = (each for each in ROWS if each.name == row.against)
+    (_, scores), (_, others) = scored(row, out), scored(other, out)
+    told = []
+    for name, of_runs in scores.items():
+        found = _mean(of_runs).against(_mean(others[name]))
+        low, high = found.interval
+        told.append(f"{name} {found.value:+.4f} ({low:.4f} to {high:.4f}), p = {found.p_value:.4f}")
+    return f"against `{other.command}`: {'; '.join(told)}"
 
 
 def _shown(name: str, scores: Sequence[Score]) -> str:
@@ -196,6 +235,8 @@ def main() -> None:
         if not options.names or row.recipe in options.names:
             text = line(row, options.out)
             print(text)
+            if row.against:
+                print(difference(row, options.out))
             write(row, text)
 
 

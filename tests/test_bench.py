@@ -43,7 +43,7 @@ def test_a_row_of_results_takes_the_place_of_that_of_the_same_command(copy):
     import results
 
     before, row = copy.read_text(encoding="utf-8"), results.ROWS[1]
-    line = f"| `trec` | `{row.command}` | new |"
+    line = f"| `trec` | 500 | `{row.command}` | new |"
     results.write(row, line)
     ((old, new),) = changed(before, copy.read_text(encoding="utf-8"))
     assert old.split("`")[3] == row.command
