@@ -49,7 +49,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{secrets.token_hex(8)}-{path.name}")
-    _sweep(path.parent.glob(f".*-{glob.escape(path.name)}"))
+    abandoned = path.parent.glob(f".*-{glob.escape(path.name)}")
+    _sweep(file for file in abandoned if is_scratch(file.name))
     try:
         yield scratch
         with open(scratch, "rb+") as file:

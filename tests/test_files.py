@@ -69,20 +69,17 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
 
 
 def test_what_killed_processes_left_goes_after_a_day(tmp_path):
-    old = {name: tmp_path / name for name in (".17-a.txt", ".a-x1", ".17-other.txt")}
-    old[".17-a.txt"].write_text("half")
-    old[".17-other.txt"].write_text("half")
+    scratch, other, mine = f".{17:016x}-a.txt", f".{17:016x}-other.txt", ".backup-a.txt"
+    old = {name: tmp_path / name for name in (scratch, other, mine, ".a-x1")}
+    for name in (scratch, other, mine):
+        old[name].write_text("half")
     old[".a-x1"].mkdir()
-    recent = tmp_path / ".18-a.txt"
+    recent = tmp_path / f".{18:016x}-a.txt"
     recent.write_text("being written")
     for path in old.values():
         os.utime(path, (0, time.time() - ABANDONED_SECONDS - 60))
     write_text(tmp_path / "a.txt", "whole")
     with whole_folder(tmp_path / "a") as scratch:
         (scratch / "x").write_text("whole")
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "a",
-        "a.txt",
-        recent.name,
-        ".17-other.txt",
-    }
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"a", "a.txt", recent.name, other, mine}
