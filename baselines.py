@@ -1,12 +1,11 @@
 """What a run can be compared with: which other run, on which data, by which scores."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from . import runs
 from .data import datasets
 from .data.datasets import DataConfig
-from .data.records import ANSWERED_IN_WORDS
+from .data.records import ANSWERED_IN_WORDS, Kind
 from .data.tokenizers import LOSSY
 from .errors import InputError
 from .files import expanded
@@ -18,31 +17,30 @@ _OF_ANY_TOKENS = "bits/byte"
 _PREDICT_A_TEXT = {LanguageModelingConfig, ContinuationConfig}
 
 
-def check(baseline: runs.Run, others: Sequence[runs.Run]) -> None:
-    """Refuse a baseline that some runs cannot be compared with.
+def check(baseline: runs.Run, run: runs.Run) -> None:
+    """Refuse a baseline that a run cannot be compared with.
 
     Raises:
-        InputError: saying with which, and why.
+        InputError: saying why.
     """
-    for run in others:
-        pair = [type(each.recipe.task) for each in (baseline, run)]
-        between = f"--baseline {baseline.folder} and {run.folder}"
-        if pair[0] is not pair[1] and not set(pair) <= _PREDICT_A_TEXT:
-            raise InputError(
-                f"--baseline {baseline.folder} is a run of {name_of(baseline.recipe.task)}, and "
-                f"{run.folder} of {name_of(run.recipe.task)}; compare runs of one task."
-            )
-        if pair[0] is MaskedLanguageModelingConfig and not _hide_alike(baseline, run):
-            raise InputError(
-                f"{between} have other tokens hidden from them; compare runs with one tokenizer, "
-                "one --model.context-length and one --task."
-            )
-        is_lossy = any(each.tokenizer.kind in LOSSY for each in (baseline, run))
-        if set(pair) <= _PREDICT_A_TEXT and is_lossy and not _have_one_tokenizer(baseline, run):
-            raise InputError(
-                f"{between} have other tokens, and bits per byte, which compare any, are not "
-                "defined for wordpiece; compare runs with one tokenizer."
-            )
+    pair = [type(each.recipe.task) for each in (baseline, run)]
+    between = f"--baseline {baseline.folder} and {run.folder}"
+    if pair[0] is not pair[1] and not set(pair) <= _PREDICT_A_TEXT:
+        raise InputError(
+            f"--baseline {baseline.folder} is a run of {name_of(baseline.recipe.task)}, and "
+            f"{run.folder} of {name_of(run.recipe.task)}; compare runs of one task."
+        )
+    if pair[0] is MaskedLanguageModelingConfig and not _hide_alike(baseline, run):
+        raise InputError(
+            f"{between} have other tokens hidden from them; compare runs with one tokenizer, one "
+            "--model.context-length and one --task."
+        )
+    is_lossy = any(each.tokenizer.kind in LOSSY for each in (baseline, run))
+    if set(pair) <= _PREDICT_A_TEXT and is_lossy and not _have_one_tokenizer(baseline, run):
+        raise InputError(
+            f"{between} have other tokens, and bits per byte, which compare any, are not defined "
+            "for wordpiece; compare runs with one tokenizer."
+        )
 
 
 def data_for(baseline: runs.Run, run: runs.Run, data: DataConfig, is_own: bool) -> DataConfig:
@@ -58,11 +56,11 @@ def data_for(baseline: runs.Run, run: runs.Run, data: DataConfig, is_own: bool) 
         InputError: if the baseline has other answers to give, or has learnt from these.
     """
     own, reads = baseline.recipe.data, baseline.recipe.task.reads
-    if has_learnt_from(own, data) and not has_learnt_from(run.recipe.data, data):
+    if has_learnt_from(own, data, reads) and not has_learnt_from(run.recipe.data, data, reads):
         raise InputError(
             f"--baseline {baseline.folder} has learnt from what {run.folder} is scored on, "
-            f"{data.validation or data.text}; compare runs with one --data.validation, or score "
-            "both on another file with --text."
+            f"{data.validation or data.text}; compare runs with one --data.validation and one "
+            "--data.cleaning, or score both on another file with --text."
         )
     if reads == "text":
         return data
@@ -83,15 +81,24 @@ def data_for(baseline: runs.Run, run: runs.Run, data: DataConfig, is_own: bool) 
     return data
 
 
-def has_learnt_from(own: DataConfig, data: DataConfig) -> bool:
+def has_learnt_from(own: DataConfig, data: DataConfig, reads: Kind) -> bool:
     """Whether a run on its own data has learnt from what some data hold out.
 
-    That is the whole file for validation; without one, the tenth that every run on it holds out.
+    That is the whole file or folder for validation; without one, the tenth that every run on it
+    holds out, of a text the last one that cleaning leaves. Copies of a file are not found out.
+
+    Args:
+        own: what the run has learnt from.
+        data: what is scored.
+        reads: the kind of both.
     """
     scored = data.validation or data.text
-    if None in (scored, own.text) or data.validation is own.validation is None:
+    if None in (scored, own.text):
         return False
-    return expanded(scored).resolve() == expanded(own.text).resolve()
+    paths = [expanded(path).resolve() for path in (scored, own.text)]
+    if data.validation is own.validation is None:
+        return reads == "text" and paths[0] == paths[1] and data.cleaning != own.cleaning
+    return paths[0].is_relative_to(paths[1]) or paths[1].is_relative_to(paths[0])
 
 
 def comparable(report: Report, baseline: runs.Run, run: runs.Run) -> Report:

@@ -31,7 +31,7 @@ from kerazoo.chosen_runs import chosen
 from kerazoo.cli import parse
 from kerazoo.data import datasets
 from kerazoo.data.records import ANSWERED_IN_WORDS
-from kerazoo.errors import InputError
+from kerazoo.errors import InputError, command
 from kerazoo.files import whole_file, write_json
 from kerazoo.metrics import report as reporting
 from kerazoo.metrics.table import COLUMNS, comparable, table
@@ -58,6 +58,9 @@ class Options:
     columns: tuple[str, ...] = ()
     """The columns of --text, a table or .jsonl file, that hold the fields of an example, such as
     `review stars` for text and label; without it, those of the file that a run has learnt from."""
+    language: str = ""
+    """The language of the answers in --text, such as zh; without it, of those that a run has learnt
+    to give."""
     name: str | None = None
     """A dataset to score all runs on, instead of each on its own data."""
     stride: int | None = None
@@ -75,7 +78,8 @@ class Options:
     csv: Path | None = None
     """Write the scores to this file as CSV."""
     chart: Path | None = None
-    """Write the chart of quality against training time to this PNG file."""
+    """Write the chart of quality against training time to this PNG file; without it, to quality.png
+    beside the first run that has bits per byte."""
 
     def __post_init__(self):
         if self.text and self.name:
@@ -88,10 +92,15 @@ class Options:
                 f"--columns {' '.join(self.columns)} names columns of a file that --text names, "
                 "and none is given; leave it out."
             )
+        if self.language and not self.text:
+            raise InputError(
+                f"--language {self.language} is that of --text, and none is given; leave it out."
+            )
 
 
 _DESCRIPTION = (
-    "Compare trained runs in one table. `evaluate.py files --help` tells how to score other files."
+    "Compare trained runs in one table. "
+    f"`{command('evaluate', 'files', '--help')}` tells how to score other files."
 )
 
 
@@ -180,7 +189,7 @@ def score(
 def _note(run: runs.Run, data: datasets.DataConfig, corpus: datasets.Corpus) -> str:
     """Say so if a run has learnt from what it is scored on, or may have."""
     own = run.recipe.data
-    if baselines.has_learnt_from(own, data):
+    if baselines.has_learnt_from(own, data, run.recipe.task.reads):
         return (
             f"{run.folder} has learnt from what it is scored on, {data.validation or data.text}; "
             "give it a text that it has not seen."
@@ -188,8 +197,7 @@ def _note(run: runs.Run, data: datasets.DataConfig, corpus: datasets.Corpus) -> 
     which = ("name", "text", "validation", "swap", "fold", "cleaning")
     if any(getattr(data, field) != getattr(own, field) for field in which):
         return ""
-    there = runs.read_json(run.folder / "config.json")["data"]
-    if corpus.content["train"].sha256() == there["train"]:
+    if run.has_learnt(corpus):
         return ""
     return (
         f"the training split of {corpus.name} is not what it was when {run.folder} was trained, "
@@ -223,12 +231,8 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(Options, arguments, "evaluate", _DESCRIPTION)
     loaded = chosen(options.runs, need_data=options.text is None and options.name is None)
     baseline = chosen((options.baseline,), need_data=False)[0] if options.baseline else None
-    if baseline:
-        baselines.check(baseline, loaded)
-        for run in loaded:
-            _data_of_baseline(baseline, run, options)
 
-    found = _scored(loaded, options)
+    found = _scored(loaded, baseline, options)
     found.sort(key=_rank)
     rows = [evaluation.row() for evaluation in found]
     reporting.show(map(table, comparable(rows)))
@@ -259,11 +263,16 @@ def main(arguments: Sequence[str]) -> None:
     quality_chart.write([each.run for each in found], options.chart)
 
 
-def _scored(loaded: Sequence[runs.Run], options: Options) -> list[Evaluation]:
-    """Score runs; of several, pass over those that cannot be scored in this way, and say why."""
+def _scored(
+    loaded: Sequence[runs.Run], baseline: runs.Run | None, options: Options
+) -> list[Evaluation]:
+    """Score runs; of several, pass over those that cannot be scored or compared, and say why."""
     found, errors = [], []
     for run, name in zip(loaded, quality_chart.names(loaded), strict=True):
         try:
+            if baseline:
+                baselines.check(baseline, run)
+                _data_of_baseline(baseline, run, options)
             evaluation = _as_asked(run, _data(run, options), options)
         except InputError as error:
             errors.append((name, error))
@@ -283,8 +292,8 @@ def _as_asked(run: runs.Run, data: datasets.DataConfig | None, options: Options)
     except InputError as error:
         if options.text is None:
             raise
-        # As settings of a recipe, they are called --data.text and --data.columns.
-        told = re.sub(r"--data\.(text|columns)", r"--\1", str(error))
+        # As settings of a recipe, they are called --data.text, --data.columns and so on.
+        told = re.sub(r"--data\.(text|columns|language)", r"--\1", str(error))
         raise InputError(told) from None
 
 
@@ -301,7 +310,12 @@ def _data(run: runs.Run, options: Options) -> datasets.DataConfig | None:
         if reads_records:
             as_own["cleaning"] = datasets.cleaning_steps(own)
         if reads in ANSWERED_IN_WORDS:
-            as_own["language"] = own.language or _language(own)
+            as_own["language"] = options.language or own.language or _language(own)
+        elif options.language:
+            raise InputError(
+                f"--language {options.language} is for runs that answer in words, and {run.folder} "
+                "does not; leave it out."
+            )
         if options.text.suffix.lower() in TABLES and reads_records:
             as_own["columns"] = own.columns
         if options.columns:

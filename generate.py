@@ -51,8 +51,8 @@ class Options(Sampling):
     """What `python generate.py` takes."""
 
     sampler: SamplerKind | None = None
-    """How the next token is chosen, see the options below; without it, at random, or the likeliest
-    where there is a right answer."""
+    """How the next token is chosen, see the options below; without it, at random, or where there is
+    a right answer the likeliest, or by beam search if the run was made for it."""
     num_beams: int | None = None
     """Texts that beam search keeps; without it, as many as the run was made for, or 4."""
     run: tyro.conf.Positional[Path] = tyro.MISSING

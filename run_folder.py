@@ -19,7 +19,7 @@ from .files import is_scratch, whole_file, write_json, write_text
 from .models.configs import NGramConfig
 from .recipe import Recipe
 from .runs import FORMAT, MODELS, Run, architecture, read_json, read_recipe
-from .tasks.configs import TASKS_WITH_HEADS
+from .tasks.configs import HeadConfig
 
 if TYPE_CHECKING:
     from .models.families import Model
@@ -142,7 +142,7 @@ def has_outlived_its_init(folder: Path, recipe: Recipe) -> bool:
     It has weights of its own then. What of them learns must not depend on the pretrained run, as it
     does in a model without a head under freezing and LoRA, which let tokens learn that are new.
     """
-    has_head = isinstance(recipe.task, TASKS_WITH_HEADS)
+    has_head = isinstance(recipe.task, HeadConfig)
     return (
         recipe.init is not None
         and not Path(recipe.init).exists()

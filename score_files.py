@@ -231,7 +231,7 @@ def _tagging(options: Options) -> Scorer:
 
 def _tags(path: Path, sentences: files.Sentences, column: int, options: Options) -> list[list[str]]:
     """Return a column of a file, in which tags must be."""
-    from .metrics.tagging import check_tag
+    from .metrics.tagging import SCHEMES, check_tag
 
     for row in chain(*sentences):
         if len(row.columns) < -column:
@@ -242,7 +242,11 @@ def _tags(path: Path, sentences: files.Sentences, column: int, options: Options)
         try:
             check_tag(row.columns[column], options.scheme)
         except InputError as error:
-            raise InputError(f"{path} line {row.line}: {error}") from None
+            others = " or ".join(scheme for scheme in SCHEMES if scheme != options.scheme)
+            raise InputError(
+                f"{path} line {row.line}: {error} Correct it, or give the --scheme that it is "
+                f"written in, {others}."
+            ) from None
     return [[row.columns[column] for row in sentence] for sentence in sentences]
 
 

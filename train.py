@@ -21,7 +21,6 @@ from kerazoo import recipes, run_folder, runs, train_options
 from kerazoo.data import datasets, tokenizers
 from kerazoo.errors import InputError, command
 from kerazoo.files import write_text
-from kerazoo.metrics.languages import check_spaces
 from kerazoo.models.configs import NGramConfig
 from kerazoo.recipe import Recipe, completed
 from kerazoo.training.config import TrainConfig
@@ -76,7 +75,6 @@ def train(
             f"'{corpus.name}' is for testing only and has nothing to learn from; train on another "
             f"dataset, and score the run with `{scoring}`."
         )
-    _check_language(recipe.data, corpus)
     pretrained = runs.load(begins_from) if begins_from is not None else None
     if resume and (folder / "config.json").is_file():
         tokenizer = tokenizers.Tokenizer.load(folder / "tokenizer.json")
@@ -112,15 +110,6 @@ def train(
     run = runs.Run(folder, recipe, tokenizer, model, labels)
     run_folder.finish(run, name, corpus, score, state, num_tokens)
     return run
-
-
-def _check_language(data: datasets.DataConfig, corpus: datasets.Corpus) -> None:
-    """Refuse examples of one's own that would be scored by the spaces of a language without."""
-    field = {"pairs": "target", "dialogues": "response", "questions": "context"}.get(corpus.kind)
-    if data.text is not None and field is not None:
-        some = corpus.content["train"].head(1000)
-        texts = (record[field] for record in some)
-        check_spaces(texts, data.language or "en", "--data.language")
 
 
 @dataclass(frozen=True)

@@ -49,10 +49,11 @@ class DataConfig:
     """A dataset that `kerazoo data list` lists."""
     text: Path | None = None
     """A file of yours, used instead of a dataset: a text file or a folder of .txt files for a
-    language model; for other tasks a table (.csv, .tsv), .jsonl, CoNLL columns, SQuAD's .json."""
+    language model; for other tasks a table (.csv, .tsv), .jsonl, sentences with a tab between,
+    CoNLL columns, SQuAD's .json, or a turn of a dialogue a line."""
     validation: Path | None = None
-    """A file or folder to validate on; without it, a tenth of --data.text, of texts, questions and
-    dialogues the last one."""
+    """A file or folder to validate on; without it, about a tenth of --data.text, of texts,
+    questions and dialogues the last ones."""
     columns: tuple[str, ...] = ()
     """The columns of a table of yours, or keys of a .jsonl file, that hold the fields of an
     example, such as `review stars` for text and label; without it, they are called as the fields

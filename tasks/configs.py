@@ -91,7 +91,7 @@ class DialogueConfig(SequenceToSequenceConfig):
 
 
 @dataclass(frozen=True)
-class _HeadConfig:
+class HeadConfig:
     """What all tasks have in common that put a head on a model."""
 
     special_tokens: ClassVar[tuple[str, ...]] = BERT_TOKENS
@@ -110,7 +110,7 @@ class _HeadConfig:
 
 
 @dataclass(frozen=True)
-class _TextHeadConfig(_HeadConfig):
+class _TextHeadConfig(HeadConfig):
     reads: ClassVar[Kind] = "labels"
     pooling: Literal["first", "last", "mean", "max"] = "mean"
     """How the states of the tokens become one of the text: the first token's, as a BERT is trained
@@ -132,14 +132,14 @@ class RegressionConfig(_TextHeadConfig):
 
 
 @dataclass(frozen=True)
-class TaggingConfig(_HeadConfig):
+class TaggingConfig(HeadConfig):
     """Tag each word of a sentence, such as the names in it."""
 
     reads: ClassVar[Kind] = "tags"
 
 
 @dataclass(frozen=True)
-class QuestionAnsweringConfig(_HeadConfig):
+class QuestionAnsweringConfig(HeadConfig):
     """Point to the answer to a question in a text (SQuAD: Rajpurkar et al. 2016)."""
 
     reads: ClassVar[Kind] = "questions"
@@ -169,13 +169,6 @@ TaskConfig = (
     | TaggingConfig
     | QuestionAnsweringConfig
 )
-TASKS_WITH_HEADS = (
-    ClassificationConfig,
-    RegressionConfig,
-    TaggingConfig,
-    QuestionAnsweringConfig,
-)
-"""Those for which a head is put on a model."""
 
 
 def _option(name: str) -> str:

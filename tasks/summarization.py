@@ -8,10 +8,7 @@ from ..data.records import Record, Records
 from ..metrics import summarization
 from ..metrics.report import Report
 from .sequence_to_sequence import SequenceToSequence
-from .supervised import language_of
-
-CHECKED = 100
-"""How many summaries are looked at before a training."""
+from .supervised import CHECKED, language_of
 
 
 @dataclass(frozen=True)

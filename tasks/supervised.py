@@ -20,7 +20,7 @@ from ..data.encoded import Batches, EncodedRecords, Example, padded
 from ..data.records import Record, Records
 from ..data.words import apart
 from ..errors import InputError
-from ..metrics.languages import base_language
+from ..metrics.languages import base_language, check_spaces
 from ..metrics.report import Report
 from ..metrics.task_score import TaskScore
 from ..models import families
@@ -32,6 +32,10 @@ from .task import AS_USUAL, Task, Writing
 
 SCORING_BATCH = 64
 SAMPLES = 5
+CHECKED = 1000
+"""How many records are looked at before a training, or before they are scored."""
+_ANSWERS = {"pairs": "target", "questions": "context", "dialogues": "response"}
+"""Which field of a record shows how its answers are written."""
 Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
 """What the model takes, what is right, and how much each answer counts."""
 
@@ -69,8 +73,17 @@ class SupervisedTask(Task):
     # === What follows from it ===
 
     def encode(self, content: Records) -> EncodedRecords:
-        """Return a split as examples, from the cache if they are there."""
-        base_language(language_of(content))  # or its name would be refused after the training
+        """Return a split as examples, from the cache if they are there.
+
+        Raises:
+            InputError: if its answers cannot be scored as ones in their language.
+        """
+        language = language_of(content)
+        base_language(language)  # or its name would be refused after the training
+        if content.kind in _ANSWERS:
+            some = content.head(CHECKED)
+            texts = (record[_ANSWERS[content.kind]] for record in some)
+            check_spaces(texts, language, "--data.language")
         key = (type(self).__name__, self.tokenizer.fingerprint(), self.labels, self.depends_on())
         return encoded.encode(content, repr(key), self.examples, self.counted)
 

@@ -444,10 +444,21 @@ def test_a_baseline_that_has_learnt_from_the_file_is_refused(reviews, tmp_path):
         return True
 
     assert refuses(beside, own)  # from the tenth that the run holds out
+    assert refuses(replace(beside, text=own.text.parent), own)
+    assert baselines.has_learnt_from(own, replace(own, validation=own.text.parent), "labels")
     run = replace(run, recipe=replace(run.recipe, data=other))
     assert refuses(own, other)
     baseline = replace(run, recipe=replace(run.recipe, data=beside))
     assert baselines.data_for(baseline, run, beside, is_own=False) == beside
+
+
+def test_the_tenth_of_a_text_depends_on_its_cleaning(folders):
+    run = runs.load(folders / "gpt-char")
+    own = replace(run.recipe.data, validation=None)
+    cleaned = replace(own, cleaning=("near_duplicates",))
+    assert baselines.has_learnt_from(cleaned, own, "text")
+    assert not baselines.has_learnt_from(own, own, "text")
+    assert not baselines.has_learnt_from(cleaned, own, "labels")
 
 
 def test_a_run_is_scored_on_a_split_by_name(folders):

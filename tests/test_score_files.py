@@ -439,6 +439,7 @@ def test_texts_of_several_lines_are_scored_as_they_were_written(write, run):
         ("tagging --predictions a", {"a": "Hi\n"}, "a line 1 has one column"),
         ("tagging --predictions a", {"a": "Hi O\n"}, "a line 1: 'Hi' is no tag of IOB2"),
         ("tagging --predictions a", {"a": "Hi O O\nBo O X\n"}, "a line 2: 'X' is no tag"),
+        ("tagging --predictions a", {"a": "Bo O E-x\n"}, "give the --scheme .* IOB1 or IOBES"),
         (
             "tagging --predictions a --references b",
             {"a": "Bo B-persn\n", "b": "Bo B-person\n"},

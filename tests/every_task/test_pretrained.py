@@ -1,6 +1,7 @@
 """Tasks that begin from a pretrained model."""
 
 import itertools
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -52,6 +53,16 @@ def test_a_pretrained_model_learns_on_by_lora(data, pretrained, tmp_path):
     changed = {name for name in after if not np.array_equal(after[name], before[name])}
     assert changed
     assert all(name.endswith("kernel") for name in changed)
+
+
+@pytest.mark.parametrize("fields", [{"frozen": 1}, {"lora_rank": 2}, {"layer_decay": 0.5}])
+def test_with_a_head_it_goes_on_when_the_pretrained_run_is_gone(fields, data, pretrained, tmp_path):
+    shutil.copytree(pretrained, tmp_path / "pretrained")
+    recipe = classifier(data, tmp_path / "pretrained", steps=1, validate_every=1, **fields)
+    train(recipe, tmp_path / "run")
+    shutil.rmtree(tmp_path / "pretrained")
+    longer = replace(recipe, train=replace(recipe.train, steps=2))
+    assert train(longer, tmp_path / "run", resume=True).report["steps"] == 2
 
 
 def test_the_lower_a_part_is_the_less_it_moves_by_layer_decay(data, pretrained, tmp_path):

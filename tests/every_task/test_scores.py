@@ -100,6 +100,15 @@ def test_a_run_of_another_task_is_no_baseline(run, baseline, message, finished):
         evaluate.main([str(finished[run]), "--baseline", str(finished[baseline])])
 
 
+def test_of_several_runs_those_that_the_baseline_does_not_suit_are_passed_over(finished, capsys):
+    capsys.readouterr()
+    baseline = str(finished["classification"])
+    evaluate.main([baseline, str(finished["regression"]), "--baseline", baseline])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "regression is passed over: --baseline" in out
+    assert "classification" in out.partition("regression is passed over")[2]  # the table
+
+
 def test_a_baseline_that_has_learnt_from_the_test_examples_is_refused(data, tmp_path):
     def run_of(fold):
         recipe = replace(recipe_of("classification", data), data=DataConfig(name="mr", fold=fold))
@@ -162,6 +171,23 @@ def test_a_text_of_ones_own_is_scored_by_the_rules_of_its_language(finished, tmp
     assert "tok:zh" in report.scores["BLEU"].signature
     with pytest.raises(InputError, match="the language is 'klingon'"):
         evaluate.score(run, replace(own, language="klingon"))
+
+
+def test_a_text_without_spaces_needs_its_language(finished, tmp_path, capsys):
+    (tmp_path / "mine.tsv").write_text(
+        "source\ttarget\nabc\t我有书。\nab\t你好。\n", encoding="utf-8"
+    )
+    arguments = [str(finished["translation"]), "--text", str(tmp_path / "mine.tsv")]
+    with pytest.raises(InputError, match="its language with --language, such as zh"):
+        evaluate.main(arguments)
+    capsys.readouterr()
+    evaluate.main([*arguments, "--language", "zh"])
+    assert "tok:zh" in capsys.readouterr().out
+    labels = ["--text", str(tmp_path / "mine.tsv"), "--language", "zh"]
+    with pytest.raises(InputError, match="--language zh is for runs that answer in words"):
+        evaluate.main([str(finished["classification"]), *labels])
+    with pytest.raises(InputError, match="--language zh is that of --text, and none is given"):
+        evaluate.main([str(finished["translation"]), "--language", "zh"])
 
 
 def test_other_data_are_read_as_the_run_reads_its_own(tmp_path, data):
