@@ -219,6 +219,7 @@ def _fit(experiment: Experiment) -> tuple["State", int]:
                 initial_epoch=state.round,
                 steps_per_epoch=settings.validate_every * settings.accumulate,
                 callbacks=[
+                    *([callbacks.Averages(state.step > 0)] if settings.ema_momentum else []),
                     clock,
                     callbacks.Validation(
                         lambda: task.score_in_training(

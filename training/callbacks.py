@@ -106,6 +106,21 @@ class TrainingClock(keras.callbacks.Callback):
         logs["minutes_left"] = max(0.0, seconds_left) / 60
 
 
+class Averages(keras.callbacks.SwapEMAWeights):
+    """Puts the averages of the weights into the model while it is validated and saved.
+
+    The optimizer has the weights in the meantime, and so has it in a checkpoint. This one comes
+    before the others in the list of callbacks.
+
+    Args:
+        is_resumed: whether the training goes on from a checkpoint.
+    """
+
+    def __init__(self, is_resumed: bool):
+        super().__init__(swap_on_epoch=True)
+        self._ema_weights_in_model = is_resumed
+
+
 class Validation(keras.callbacks.Callback):
     """Scores the model between two stretches of training, with the scorer that judges it at last.
 

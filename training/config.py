@@ -50,6 +50,10 @@ class TrainConfig:
     """Adam's decay of the squared gradient average."""
     weight_decay: float = 0.1
     """Decoupled weight decay: with AdamW of matrices and embeddings, with Muon of its matrices."""
+    ema_momentum: float = 0.0
+    """What a running average of the weights keeps of itself in a step, such as 0.998: the average,
+    which wavers less than the weights, is validated and becomes the model (after Polyak & Juditsky
+    1992); 0: none."""
     clip_norm: float = 1.0
     """Longest that all gradients together may be; longer ones are shortened; 0: any length."""
     carry_state: bool = False
@@ -118,7 +122,7 @@ class TrainConfig:
         for name in ("final_learning_rate", "warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 self._refuse(name, "from 0 to 1")
-        for name in ("momentum", "beta_1", "beta_2", "label_smoothing"):
+        for name in ("momentum", "ema_momentum", "beta_1", "beta_2", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 self._refuse(name, "from 0 to below 1")
         if self.batch_size % self.accumulate:

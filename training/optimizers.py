@@ -198,6 +198,9 @@ def _make(
         "learning_rate": learning_rate,
         "global_clipnorm": config.clip_norm or None,
         "gradient_accumulation_steps": config.accumulate if config.accumulate > 1 else None,
+        "use_ema": config.ema_momentum > 0,
+        # Keras averages after each part of a step.
+        "ema_momentum": config.ema_momentum ** (1 / config.accumulate),
     }
     betas = {"beta_1": config.beta_1, "beta_2": config.beta_2, "epsilon": 1e-8}
     if config.optimizer == "sgd":

@@ -157,6 +157,42 @@ def test_a_training_that_scales_its_loss_resumes_to_the_same_weights(small_text,
         np.testing.assert_array_equal(one, other)
 
 
+# === Averages of the weights ===
+
+
+def test_averages_of_the_weights_are_validated_and_saved(small_text, tmp_path, monkeypatch):
+    weights = {0.0: [], 0.5: []}
+    for momentum, saved in weights.items():
+        save = checkpoints.Checkpoints.on_epoch_end
+
+        def on_epoch_end(self, epoch, logs, saved=saved, save=save):
+            saved.append(self.model.get_weights())
+            save(self, epoch, logs)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoints.Checkpoints, "on_epoch_end", on_epoch_end)
+            recipe = recipe_of(small_text, steps=3, validate_every=1, ema_momentum=momentum)
+            run = train(recipe, tmp_path / str(momentum))
+        best = saved[run.report["best_step"] - 1]
+        for weight, expected in zip(run.model.get_weights(), best, strict=True):
+            np.testing.assert_array_equal(weight, expected)
+    for first, second, third, *averages in zip(*weights[0.0], *weights[0.5], strict=True):
+        expected = [first, (first + second) / 2, (first + second + 2 * third) / 4]
+        for average, right in zip(averages, expected, strict=True):
+            np.testing.assert_allclose(average, right, atol=1e-6)
+
+
+@pytest.mark.parametrize("fields", [{"optimizer": "muon"}, {"precision": "float16"}])
+def test_a_training_that_averages_resumes_to_the_same_weights(
+    fields, small_text, tmp_path, stop_at
+):
+    recipe = recipe_of(small_text, ema_momentum=0.9, steps=6, **fields)
+    whole = train(recipe, tmp_path / "whole")
+    resumed = interrupted(recipe, tmp_path / "stopped", stop_at, 4)
+    for one, other in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_a_damaged_checkpoint_is_refused_by_name(small_text, tmp_path, stop_at):
     stop_at(4)
     with pytest.raises(KeyboardInterrupt):
