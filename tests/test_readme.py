@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^ +python (train|generate|evaluate)\.py(.*?)(?:  #.*)?$", README, re.M)
-# In a sentence a command may go on in the next line, and 0..2 stands for each of three seeds.
+# In a sentence a command may go on in the next line; 0..2 and 0, 1 are seeds, one after another.
 COMMANDS += [
-    (script, " ".join(arguments.replace("0..", "").split()))
+    (script, " ".join(re.sub(r"0(\.\.|, )(?=\d)", "", arguments).split()))
     for script, arguments in re.findall(r"`python\s+(train|generate|evaluate)\.py([^`]*)`", README)
     if arguments and not re.search(r"\.\.\.|--help|RECIPE", arguments)
 ]
