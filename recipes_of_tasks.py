@@ -154,7 +154,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "transformer-cmn": Recipe(
         description="A Transformer translates sentences from English into Chinese.",
-        model=replace(_TRANSFORMER, dropout=0.2),
+        model=replace(_TRANSFORMER, dropout=0.2, zero_init_residual=True),
         data=_pairs("anki-cmn-eng", 6000),
         train=replace(_TRANSLATE, minutes=5),
         task=TranslationConfig(),

@@ -324,6 +324,9 @@ class TransformerConfig:
     """Whether those queries and keys are normalised (Henry et al. 2020)."""
     tie_embeddings: bool = True
     """Whether the output layer is the transposed token embedding, as published."""
+    zero_init_residual: bool = False
+    """Whether each part of a block begins by adding nothing, with zeros in its output kernel (Zhang
+    et al. 2019); for --model.norm-first."""
 
     def __post_init__(self):
         at_least(self, 1, "context_length", "num_layers", "num_heads", "width")

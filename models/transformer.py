@@ -6,8 +6,10 @@
     P(next token) = softmax(h_N E^T)                    or another matrix than E: `tie_embeddings`
 
 Its blocks are post-norm, as published; `norm_first` makes them pre-norm, which trains without a
-warm-up and needs one more normalisation after the last block (Xiong et al. 2020). Dropout is on the
-embeddings and on what each part adds, not on the weights of attention (section 5.4).
+warm-up and needs one more normalisation after the last block (Xiong et al. 2020). What random parts
+add is noise that is to be unlearnt first; with `zero_init_residual` they begin by adding nothing
+(Zhang et al. 2019). Dropout is on the embeddings and on what each part adds, not on the weights of
+attention (section 5.4).
 
 Embeddings that learn fast outgrow the waves of PE, which stay as long as they are. Positions that
 are turns of queries and keys (`positions`) are as visible at the end as at the beginning.
@@ -112,6 +114,7 @@ class Transformer(EncoderDecoder):
             config.head_dim,
             rotary=to_itself and config.positions == "rotary",
             qk_norm=to_itself and config.qk_norm,
+            output_initializer=self._output_initializer(),
             dtype=self.dtype_policy,
             name=name,
         )
@@ -120,9 +123,14 @@ class Transformer(EncoderDecoder):
         return FeedForward(
             self.config.feed_forward_width or 4 * self.config.width,
             activation="relu",
+            output_initializer=self._output_initializer(),
             dtype=self.dtype_policy,
             name="feed_forward",
         )
+
+    def _output_initializer(self) -> str:
+        """Return the initializer for what a part adds to the residual stream."""
+        return "zeros" if self.config.zero_init_residual else "glorot_uniform"
 
     # === The model ===
 

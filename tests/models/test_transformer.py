@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -45,6 +46,25 @@ def test_the_embedding_is_as_wide_as_the_positions_at_the_beginning():
     # On the way out it is not multiplied, so that logits begin with a variance of about 1, too.
     inputs = {"source_ids": token_ids, "token_ids": token_ids}
     assert 0.5 < np.std(model(inputs)) < 1.5
+
+
+def test_parts_that_begin_with_zeros_add_nothing():
+    config = TransformerConfig(
+        vocab_size=V, width=D, norm_first=True, positions="rotary", zero_init_residual=True
+    )
+    model = Transformer(config)
+    embedded = model.token_embedding(INPUTS["token_ids"])
+    norm = keras.layers.LayerNormalization(epsilon=model.decoder_norm.epsilon)
+    logits = model.token_embedding(norm(embedded * D**0.5), reverse=True)
+    np.testing.assert_allclose(model(INPUTS), logits, atol=1e-5)
+
+    # But they learn, the decoder from the first step, the encoder once the decoder looks at it.
+    kernels = [v for v in model.trainable_variables if v.path.endswith("output/kernel")]
+    assert len(kernels) == 2 * (2 + 3)
+    model.compile(keras.optimizers.SGD(1.0), keras.losses.SparseCategoricalCrossentropy(True))
+    for _ in range(2):
+        model.train_on_batch(INPUTS, np.ones((3, T), "int32"))
+    assert all(np.abs(kernel).max() > 0 for kernel in kernels)
 
 
 def copy_torch_weights(theirs, ours):
