@@ -6,10 +6,9 @@
     P(next token) = softmax(h_N E^T)                    or another matrix than E: `tie_embeddings`
 
 Its blocks are post-norm, as published; `norm_first` makes them pre-norm, which trains without a
-warm-up and needs one more normalisation after the last block (Xiong et al. 2020). What random parts
-add is noise that is to be unlearnt first; with `zero_init_residual` they begin by adding nothing
-(Zhang et al. 2019). Dropout is on the embeddings and on what each part adds, not on the weights of
-attention (section 5.4).
+warm-up and needs one more normalisation after the last block (Xiong et al. 2020). With
+`zero_init_residual` the parts of a block begin by adding nothing (Zhang et al. 2019). Dropout is on
+the embeddings and on what each part adds, not on the weights of attention (section 5.4).
 
 Embeddings that learn fast outgrow the waves of PE, which stay as long as they are. Positions that
 are turns of queries and keys (`positions`) are as visible at the end as at the beginning.
