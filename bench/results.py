@@ -13,7 +13,7 @@ import functools
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -219,9 +219,15 @@ def _shown(name: str, scores: Sequence[Score]) -> str:
 
 
 def _mean(scores: Sequence[Score]) -> Score:
-    """Return the mean of scores and of their draws, on the same examples or on those of folds."""
+    """Return the mean of scores and of their draws, on the same examples or on those of folds.
+
+    Its p-values come of the draws, as those of translations otherwise come of one system's words.
+    """
     value, drawn = np.mean([s.value for s in scores]), np.mean([s.drawn for s in scores], axis=0)
-    return replace(scores[0], value=float(value), drawn=drawn)
+    first = scores[0]
+    return Score(
+        float(value), drawn, first.num_examples, scale=first.scale, num_counted=first.num_counted
+    )
 
 
 def main() -> None:

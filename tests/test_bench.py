@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from kerazoo.metrics import translation
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -48,6 +50,24 @@ def test_a_row_of_results_takes_the_place_of_that_of_the_same_command(copy):
     ((old, new),) = changed(before, copy.read_text(encoding="utf-8"))
     assert old.split("`")[3] == row.command
     assert new == line
+
+
+def test_a_mean_of_trainings_is_compared_by_all_of_them(copy):
+    import results
+
+    right = [f"{number} apples and {number + 1} pears on a table" for number in range(20)]
+    nearly = [text.replace("apples", "plums") for text in right]
+    half = [*right[:10], *(text.replace("and", "but") for text in right[10:])]
+    one, other, baseline = (
+        translation.score(system, right, metrics=["BLEU"])["BLEU"]
+        for system in (half, nearly, [text.replace("table", "chair") for text in right])
+    )
+    differences = [
+        results._mean(scores).against(results._mean([baseline]))
+        for scores in ([one, other], [other, one])
+    ]
+    assert differences[0].value == pytest.approx(differences[1].value)
+    assert differences[0].p_value == differences[1].p_value
 
 
 @pytest.mark.slow
