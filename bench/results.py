@@ -93,6 +93,9 @@ MUON = (
     "--train.clip-norm",
     "0",
 )
+# A running average of the weights, which makes a fall of the learning rate to nothing needless.
+AVERAGED = ("--train.ema-momentum", "0.998", "--train.final-learning-rate", "0.1")
+LSTM_AVERAGED = Row("lstm-spa", "", AVERAGED, values=(0, 1), also=("ter",), against="lstm-spa")
 FROM_SCRATCH = Row("bert-trec", f"88.2, {CNN}", MUON)
 ROWS = (
     Row("lstm-trec", f"88.2, {CNN}"),
@@ -115,9 +118,25 @@ ROWS = (
         "100, sequence to sequence",
         ("--data.name", "dialog-babi-2"),
     ),
+    Row("seq2seq-chitchat", values=(0,)),
     Row("transformer-spa", values=(0, 1), also=("ter",), against="lstm-spa"),
-    Row("transformer-spa", "", ("--model.dropout", "0.1"), values=(0,)),
+    Row(
+        "transformer-spa",
+        "",
+        ("--model.zero-init-residual", *AVERAGED),
+        values=(0, 1),
+        also=("ter",),
+        against=LSTM_AVERAGED.name,
+    ),
+    Row(
+        "transformer-spa",
+        "",
+        ("--model.dropout", "0.1", "--model.zero-init-residual", *AVERAGED),
+        values=(0,),
+    ),
     Row("lstm-spa", values=(0, 1), also=("ter",)),
+    LSTM_AVERAGED,
+    Row("lstm-spa", "", ("--model.dropout", "0.1", *AVERAGED), values=(0,)),
     Row("lstm-spa", "", ("--model.attention", "none"), values=(0,)),
     Row("transformer-spa", "", ("--data.swap", "--model.dropout", "0.1"), values=(0,)),
     Row("transformer-cmn", values=(0,)),
