@@ -93,7 +93,7 @@ MUON = (
     "--train.clip-norm",
     "0",
 )
-# A running average of the weights, which makes a fall of the learning rate to nothing needless.
+# With a running average of the weights, the learning rate need not fall to nothing.
 AVERAGED = ("--train.ema-momentum", "0.998", "--train.final-learning-rate", "0.1")
 LSTM_AVERAGED = Row("lstm-spa", "", AVERAGED, values=(0, 1), also=("ter",), against="lstm-spa")
 FROM_SCRATCH = Row("bert-trec", f"88.2, {CNN}", MUON)

@@ -53,7 +53,8 @@ class TrainConfig:
     ema_momentum: float = 0.0
     """What a running average of the weights keeps of itself in a step, such as 0.998: the average,
     which wavers less than the weights, is validated and becomes the model (after Polyak & Juditsky
-    1992); 0: none."""
+    1992). It reaches back over 1 / (1 - that) steps, and lags behind in a training of only a few
+    times as many; 0: none."""
     clip_norm: float = 1.0
     """Longest that all gradients together may be; longer ones are shortened; 0: any length."""
     carry_state: bool = False
